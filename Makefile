@@ -1,0 +1,67 @@
+# Quintet's commands. Each one prepares .venv first, which costs nothing when the lock has not changed.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+RUNTIME_LOCK := requirements/runtime.txt
+DEV_LOCK := requirements/dev.txt
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-annotate \
+	--no-header --python-version 3.11
+# Two workers for two cores; a file stays on one worker, which starts that file's servers once.
+PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-long dev bench-market check lock clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED) ## build sample input, run the pipelines on it as a user would, show the results
+	$(BIN)/python -m scripts.demo
+
+test: check ## everything that CI runs: the checks, then all tests but the long ones (ARGS="-k labels")
+	$(PYTEST) -m "not long" $(ARGS)
+
+test-long: $(INSTALLED) ## the tests that are too slow for `make test`
+	$(BIN)/python -m pytest -m long $(ARGS)
+
+dev: $(INSTALLED) ## the web UI and the daemon on this machine (PORT=3000)
+	@$(BIN)/python -m scripts.dev $(if $(PORT),--port $(PORT))
+
+bench-market: $(INSTALLED) ## time the market pipeline against its baseline (ARGS="--months 36")
+	$(BIN)/python -m scripts.benchmarks.market $(ARGS)
+
+check: $(INSTALLED) ## lint, formatting, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports --no-logo
+
+lock: $(BIN)/uv ## recompile the lock files from pyproject.toml (ARGS=--upgrade)
+	$(COMPILE) --extra build --extra postgres $(ARGS) --output-file $(RUNTIME_LOCK)
+	$(COMPILE) --extra dev --constraint $(RUNTIME_LOCK) $(ARGS) --output-file $(DEV_LOCK)
+
+clean: ## remove .venv and every cache; .quintet, with your data, stays
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- .venv ----
+
+# Compiled ahead: `import dagster` takes 0.4 s instead of 1.0 s wherever Python may not write bytecode itself.
+$(INSTALLED): $(DEV_LOCK) pyproject.toml | $(BIN)/uv
+	@echo "Installing the locked packages into .venv"
+	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes --compile-bytecode --quiet $(DEV_LOCK)
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# uv itself comes from the lock too, through pip, and so survives the sync.
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+		echo "Quintet needs Python 3.11 with its venv module, and '$(PYTHON)' is not that." >&2; \
+		echo "On Debian 12: apt-get install python3.11-venv. Elsewhere: make PYTHON=/path/to/python3.11" >&2; \
+		exit 2; }
+	@echo "Creating .venv with $(PYTHON)"
+	@$(PYTHON) -m venv .venv
+	@sed -n '/^uv==/,/[^\\]$$/p' $(DEV_LOCK) > .venv/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt

@@ -1,0 +1,20 @@
+"""What Quintet produces: one package per pipeline, and the few modules that all pipelines share.
+
+Pipelines:
+
+- `market`: a labelled, featured training table of 1-second bars, one file per month.
+
+Inside a pipeline, `assets.py` holds the assets, `checks.py` the claims about them, `partitions.py` the
+partition definitions, and every other module a part of the domain, free of Dagster.
+
+Shared by all pipelines:
+
+- `failures`: the three kinds of failure: transient, permanent, not ready.
+- `retries`: the one translation of those kinds into Dagster's retries.
+- `recording`: one materialisation per finished key, also when a run covers many; progress lines.
+- `parallel`: a function over many keys, in processes of this machine.
+- `pictures`: a drawing as markdown for metadata, within a size cap.
+
+Not here: clients of other systems (`resources`), what starts a run (`sensors`, `jobs`), the wiring
+(`definitions.py`). Pipelines do not import each other.
+"""

@@ -1,0 +1,48 @@
+"""Everything Quintet has, assembled: the one place that joins assets, sensors, jobs and resources.
+
+The web UI, the daemon, the command lines and the tests all come through `build_defs`, so there is no second
+wiring. Not here: which resources a deployment gets (`resources.deployments`).
+"""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from assets.market import assets as market_assets
+from jobs import market as market_jobs
+from jobs.loggers import plain_logger
+from resources.deployments import resources_for
+from sensors import alerts
+from sensors import market as market_sensors
+
+
+def build_defs(
+    *, deployment: str | None = None, resource_overrides: Mapping[str, object] | None = None
+) -> dg.Definitions:
+    """Assemble every pipeline over the resources of one deployment.
+
+    Args:
+        deployment: a row of the deployment table; `None` takes the environment variable `QUINTET_DEPLOYMENT`.
+        resource_overrides: resources to use instead of the deployment's, by key.
+
+    Raises:
+        ValueError: no such deployment, or an override for a resource that no asset could ask for.
+    """
+    resources = resources_for(deployment)
+    overrides = resource_overrides or {}
+    if unknown := sorted(overrides.keys() - resources.keys()):
+        known = ", ".join(sorted(resources))
+        raise ValueError(f"No resource is called {', '.join(unknown)}; override one of: {known}.")
+    return dg.Definitions(
+        assets=[market_assets.raw_bars, market_assets.market_month],
+        jobs=[market_jobs.build_market_month],
+        sensors=[market_sensors.market_month_sensor, alerts.run_failure_alert],
+        resources={**resources, **overrides},
+        # A run that asks for none by name gets Dagster's usual one.
+        loggers={"console": dg.colored_console_logger, "plain": plain_logger},
+        # A step that needs cores brings its own pool; a process per step would cost 2 s each.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,6 @@
+"""What can be launched by name: one module per pipeline with its asset jobs and schedules.
+
+A job is a selection of assets, named `<verb>_<noun>`; a schedule is stopped until someone starts it.
+
+Not here: what the assets do (`assets`), what reacts to files and failures (`sensors`).
+"""

@@ -1,0 +1,10 @@
+"""One module per external system: the handle that assets are given, and its variants.
+
+    home            where Quintet keeps things on this machine (QUINTET_HOME)
+    deployments     which variant each deployment gets, and the variables that choose another
+    object_store    objects in buckets: a directory, S3, GCS
+    notifier        messages to people: the log, a recording, a webhook, SNS
+
+What belongs here: connections, credentials, time-outs, retries, and one clear sentence when a system fails.
+What does not: what the data mean (assets), when something runs (sensors, jobs).
+"""

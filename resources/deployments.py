@@ -1,0 +1,120 @@
+"""Which resources a deployment has: the table, and the variables that choose another variant.
+
+`QUINTET_DEPLOYMENT` names a row. What a resource lacks (a topic, a bucket, credentials) fails the run that
+needs it, never the load. Not here: the resources themselves, and what their clients read (AWS_ENDPOINT_URL,
+STORAGE_EMULATOR_HOST, credentials).
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from resources.home import quintet_home
+from resources.notifier import LogNotifier, Notifier, RecordingNotifier, SnsNotifier, WebhookNotifier
+from resources.object_store import LocalObjectStore, ObjectStore
+
+DEPLOYMENTS = ("local", "test", "aws", "gcp")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where resources are made for: the environment, and the folder for what lies on this machine."""
+
+    environ: Mapping[str, str]
+    home: Path
+
+    def setting(self, name: str) -> str | None:
+        """The value of a variable; blank means unset."""
+        return self.environ.get(name, "").strip() or None
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One column of the table: a resource's variants, that of each deployment, and the overriding variable."""
+
+    variants: Mapping[str, Callable[[Site], dg.ConfigurableResource]]
+    by_deployment: Mapping[str, str]
+    variable: str | None = None
+
+
+def resources_for(
+    deployment: str | None = None, environ: Mapping[str, str] = os.environ
+) -> dict[str, dg.ConfigurableResource]:
+    """Make every resource of a deployment, by its key.
+
+    `None` takes the deployment from `QUINTET_DEPLOYMENT`, and `local` if that is blank or unset. Raises
+    `ValueError`, listing the choices, for a deployment or a variant that does not exist.
+    """
+    chosen = deployment or environ.get("QUINTET_DEPLOYMENT", "").strip() or "local"
+    if chosen not in DEPLOYMENTS:
+        raise ValueError(f"There is no deployment {chosen!r}; choose one of {', '.join(DEPLOYMENTS)}.")
+    site = Site(environ, _home(chosen, environ))
+    return {key: _make(resource, chosen, site) for key, resource in RESOURCES.items()}
+
+
+def _make(resource: Resource, deployment: str, site: Site) -> dg.ConfigurableResource:
+    variant = resource.variable and site.setting(resource.variable)
+    if variant and variant not in resource.variants:
+        choices = ", ".join(resource.variants)
+        raise ValueError(f"{resource.variable} is {variant!r}; choose one of {choices}, or leave it unset.")
+    return resource.variants[variant or resource.by_deployment[deployment]](site)
+
+
+def _home(deployment: str, environ: Mapping[str, str]) -> Path:
+    if deployment != "test" or environ.get("QUINTET_HOME", "").strip():
+        return quintet_home(environ)
+    scratch = tempfile.mkdtemp(prefix="quintet-test-")
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    return Path(scratch)
+
+
+def _local_object_store(site: Site) -> ObjectStore:
+    return LocalObjectStore(root=str(site.home / "storage"))
+
+
+def _s3_object_store(site: Site) -> ObjectStore:
+    from resources.object_store.s3 import S3ObjectStore
+
+    region = site.setting("AWS_REGION") or site.setting("AWS_DEFAULT_REGION")
+    return S3ObjectStore(region_name=region) if region else S3ObjectStore()
+
+
+def _gcs_object_store(_: Site) -> ObjectStore:
+    from resources.object_store.gcs import GCSObjectStore
+
+    return GCSObjectStore()
+
+
+def _webhook(site: Site) -> Notifier:
+    variable = "QUINTET_ALERT_WEBHOOK_URL"
+    # An EnvVar that is not set would fail every run, also of jobs that never notify.
+    return WebhookNotifier(url=dg.EnvVar(variable)) if site.setting(variable) else WebhookNotifier()
+
+
+def _topic_or_webhook(site: Site) -> Notifier:
+    topic = site.setting("QUINTET_SNS_TOPIC_ARN")
+    return SnsNotifier(topic_arn=topic) if topic else _webhook(site)
+
+
+RESOURCES: Mapping[str, Resource] = {
+    "object_store": Resource(
+        variants={"local": _local_object_store, "s3": _s3_object_store, "gcs": _gcs_object_store},
+        by_deployment={"local": "local", "test": "local", "aws": "s3", "gcp": "gcs"},
+        variable="QUINTET_OBJECT_STORE",
+    ),
+    "notifier": Resource(
+        variants={
+            "log": lambda _: LogNotifier(),
+            "recording": lambda _: RecordingNotifier(),
+            "sns or webhook": _topic_or_webhook,
+            "webhook": _webhook,
+        },
+        by_deployment={"local": "log", "test": "recording", "aws": "sns or webhook", "gcp": "webhook"},
+    ),
+}

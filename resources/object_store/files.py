@@ -1,0 +1,122 @@
+"""What a directory needs to be a store: changes that survive a crash, and a walk that stays inside."""
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+def is_file(path: Path) -> bool:
+    """Whether a regular file is there: no FIFO, which would block its reader. A refused folder raises."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return False
+        raise
+
+
+def sync(path: Path) -> None:
+    """Have the file's content, or the folder's entries, on the disk before returning."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder and those above it, so that they survive a crash."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        if is_file(folder):
+            raise
+        # Otherwise a writer beside us made the folder first.
+    sync(folder.parent)
+
+
+def move(source: Path, target: Path) -> None:
+    """Put `source`, already synced, in the place of `target` in one step that survives a crash."""
+    while True:
+        try:
+            make_folder(target.parent)
+            source.replace(target)
+            break
+        except FileNotFoundError:
+            if not source.exists():
+                raise
+            # Otherwise a delete beside us had emptied the folder, and removed it before we could fill it.
+    sync(target.parent)
+
+
+def remove(path: Path, top: Path) -> None:
+    """Remove a file, which may be gone, and the folders it leaves empty below `top`; survives a crash."""
+    path.unlink(missing_ok=True)
+    folder = path.parent
+    while True:
+        try:
+            sync(folder)
+            break
+        except FileNotFoundError:  # A delete beside us found the folder empty, and removed it.
+            folder = folder.parent
+    remove_empty_folders(path.parent, top)
+
+
+def remove_empty_folders(folder: Path, top: Path) -> None:
+    """Remove the folder and those above it, up to but without `top`, as long as they are empty."""
+    with suppress(OSError):
+        while folder != top:
+            folder.rmdir()
+            folder = folder.parent
+
+
+def remove_older_than(folder: Path, seconds: float) -> None:
+    """Remove the files of a folder that nobody has written to for that long."""
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > seconds:
+                path.unlink()
+
+
+def walk(
+    folder: Path,
+    names: str,
+    prefix: str,
+    may_enter: Callable[[Path], bool],
+    above: frozenset[Path] = frozenset(),
+) -> Iterator[tuple[str, Path]]:
+    """All (name, resolved path) below a resolved folder whose name begins with `prefix`.
+
+    `names` is what every name in this folder begins with. A symbolic link is followed if `may_enter` accepts
+    its target and the target is not a folder that the walk is already in.
+    """
+    above |= {folder}
+    for entry in _entries(folder):
+        name, path = names + entry.name, folder / entry.name
+        if not name.startswith(prefix):
+            continue
+        if entry.is_symlink():
+            path = Path(os.path.realpath(path))
+            if not may_enter(path) or path in above:
+                continue
+        if path.is_dir() if entry.is_symlink() else entry.is_dir():
+            yield from walk(path, f"{name}/", prefix, may_enter, above)
+        else:
+            yield name, path
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:  # Removed since it was found.
+        return []

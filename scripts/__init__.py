@@ -1,0 +1,11 @@
+"""Programs that a person starts, each a few lines over the same assets, domain and resources as the web UI.
+
+- the predecessors' command lines, with their flags and exit codes
+- `dev`: the web UI and the daemon on this machine; `dagster_home`: where its Dagster instance lives
+- `demo`: the pipelines from one end to the other on sample data
+- `benchmarks/`: timings, each printed as a ratio against a named baseline measured in the same run
+- `sample_data/`: `python -m scripts.sample_data <pipeline>` makes inputs, so that everything runs without
+  an account or a bucket
+
+Not here: rules of a domain (`assets/<pipeline>/`) and clients of external systems (`resources/`).
+"""

@@ -1,0 +1,42 @@
+"""Where this machine's Dagster instance lives, for the command lines that start or use one.
+
+What the instance is set to: `deploy/dagster.yaml`. Where everything else lies: `resources/home.py`.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from resources.home import quintet_home
+
+ROOT = Path(__file__).resolve().parents[1]
+SHIPPED_SETTINGS = ROOT / "deploy" / "dagster.yaml"
+
+
+def prepare_dagster_home(environ: Mapping[str, str]) -> Path:
+    """Create the folder of the Dagster instance where it is missing, and return it as an absolute path.
+
+    The folder is `DAGSTER_HOME`, else `dagster` in Quintet's home; blank counts as unset. It gets the
+    shipped `dagster.yaml` unless it has one: settings that somebody made are left alone. The caller hands
+    the path to Dagster as `DAGSTER_HOME`, which Dagster wants absolute and existing.
+    """
+    home = (
+        Path(environ.get("DAGSTER_HOME", "").strip() or quintet_home(environ) / "dagster")
+        .expanduser()
+        .absolute()
+    )
+    home.mkdir(parents=True, exist_ok=True)
+    settings = home / "dagster.yaml"
+    if not settings.exists():
+        _copy_whole(SHIPPED_SETTINGS, settings)
+    return home
+
+
+def _copy_whole(source: Path, target: Path) -> None:
+    """Copy by rename, so that a process starting at the same moment never reads half a file."""
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    with os.fdopen(descriptor, "wb") as copy:
+        copy.write(source.read_bytes())
+    Path(name).chmod(0o644)
+    Path(name).replace(target)
