@@ -8,7 +8,7 @@ ours and passes through everything unchanged, with its traceback.
 """
 
 
-class QuintetFailure(Exception):  # noqa: N818 (its kinds are named by what helps)
+class QuintetFailure(Exception):
     """A failure that the code foresaw. Raise one of the three kinds below, or a subclass of them."""
 
 

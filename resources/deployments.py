@@ -36,7 +36,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One column of the table: a resource's variants, that of each deployment, and the overriding variable."""
+    """One column of the table: variants by name, the one of each deployment, the overriding variable."""
 
     variants: Mapping[str, Callable[[Site], dg.ConfigurableResource]]
     by_deployment: Mapping[str, str]

@@ -19,7 +19,7 @@ import dagster as dg
 from rich.console import Console
 from rich.table import Table
 
-from assets.market.brackets import MODES
+from assets.market.brackets import BRACKETS
 from assets.market.checks import ASSET_KEYS
 from assets.market.months import BUCKET, statistics_key, training_table_key
 from definitions import build_defs
@@ -30,7 +30,10 @@ MONTHS = {"2025-08": "small", "2025-09": "small", "2025-10": "full"}
 FULL_MONTH = "2025-10"
 SELECTION = " or ".join(f'key:"{key.to_user_string()}"' for key in ASSET_KEYS.values())
 
-console = Console(soft_wrap=True)
+_SIZES = dict.fromkeys(bracket.size for bracket in BRACKETS)
+
+# Beside a terminal rich assumes 80 columns, too few for the table of months.
+console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 
 class DemoFailed(Exception):  # noqa: N818 (it is the demo's end, told in one sentence)
@@ -106,11 +109,9 @@ def _show_sensor() -> None:
     """Let the sensor look twice, as the daemon would, and say what it would start."""
     console.print("\n[bold]the sensor, two looks[/bold]")
     defs = build_defs()
-    sensor, cursor = defs.get_sensor_def("market_month_sensor"), None
+    sensor, cursor = defs.resolve_sensor_def("market_month_sensor"), None
     for look in (1, 2):
-        with dg.build_sensor_context(
-            instance=dg.DagsterInstance.get(), cursor=cursor, definitions=defs
-        ) as context:
+        with dg.build_sensor_context(dg.DagsterInstance.get(), cursor, resources=defs.resources) as context:
             tick = sensor.evaluate_tick(context)
         cursor = tick.cursor
         requests = ", ".join(request.run_key or "" for request in tick.run_requests or [])
@@ -122,13 +123,7 @@ def _show_sensor() -> None:
 def _show_months() -> None:
     bucket = quintet_home() / "storage" / BUCKET
     table = Table(
-        "month",
-        "sessions",
-        "rows",
-        "filled",
-        *(mode.replace("_", " ") for mode in MODES),
-        "seconds",
-        "peak MiB",
+        "month", "sessions", "rows", "filled", *_SIZES, "seconds", "peak MiB", title="Win rates, long / short"
     )
     for month in MONTHS:
         statistics = json.loads((bucket / statistics_key(month)).read_bytes())
@@ -139,7 +134,7 @@ def _show_months() -> None:
             str(filling["trading_days"]),
             f"{filling['filled_rows']:,}",
             f"{filling['added_rows'] / filling['filled_rows']:.1%}",
-            *(f"{modes[mode]['win_rate']:.1%}" for mode in MODES),
+            *(_win_rates(modes, size) for size in _SIZES),
             str(made["seconds"]),
             str(made["peak_mebibytes"]),
         )
@@ -147,6 +142,10 @@ def _show_months() -> None:
     console.print(
         f"Win rates are shares of rows. Tables: {bucket / Path(training_table_key(FULL_MONTH)).parents[2]}"
     )
+
+
+def _win_rates(modes: Mapping[str, Any], size: str) -> str:
+    return " / ".join(f"{modes[f'{size}_{side}']['win_rate']:.1%}" for side in ("long", "short"))
 
 
 def _recorded(month: str) -> Mapping[str, Any]:

@@ -21,7 +21,9 @@ from resources.object_store import ObjectStore
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command line and return its exit code."""
-    parser = argparse.ArgumentParser(prog="explain_label.py", description="How one label came about.")
+    parser = argparse.ArgumentParser(
+        prog="explain_label.py", description="How one label came about.", allow_abbrev=False
+    )
     parser.add_argument("--at", required=True, help="a second with its UTC offset: 2025-10-15T09:00:00-05:00")
     parser.add_argument("--mode", required=True, help="the bracket, for example low_vol_long")
     options = parser.parse_args(arguments)

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="process_monthly_batches.py", description="Make monthly training tables."
+        prog="process_monthly_batches.py", description="Make monthly training tables.", allow_abbrev=False
     )
     parser.add_argument("--start-year", type=int, default=2010)
     parser.add_argument("--start-month", type=int, default=7)
@@ -95,10 +95,16 @@ def _single_file(options: argparse.Namespace, given: Sequence[str]) -> int:
     if not (options.input and options.output):
         raise WrongUsage("--input and --output belong together; give both")
     if not options.input.is_file():
-        raise WrongUsage(f"{options.input}: there is no such file")
+        raise WrongUsage(f"--input {options.input}: there is no such file")
+    if options.output.is_dir():
+        raise WrongUsage(f"--output {options.output}: it is a folder; name a file in it")
+    if options.output.exists() and options.output.samefile(options.input):
+        raise WrongUsage(
+            f"--output {options.output}: the table would replace the vendor file; name another file"
+        )
     try:
         outcome = make_single_file(options.input, options.output, Recipe(options.rules))
-    except PermanentFailure as failure:
+    except (PermanentFailure, OSError) as failure:
         print(failure, file=sys.stderr)
         return 1
     print(f"{outcome.month}: {outcome.objects['training_table'].size:,} bytes in {options.output}")
@@ -153,7 +159,7 @@ def _run(wanted: Sequence[str], options: argparse.Namespace) -> int:
         print("Nothing to do: every month is done.")
         return 0
     runs = stretches(wanted, partitions.get_partition_keys())
-    print(f"{len(wanted)} months in {len(runs)} runs, one per unbroken stretch")
+    print(f"{_counted(len(wanted), 'month')} in {_counted(len(runs), 'run')}, one per unbroken stretch")
     os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(os.environ))
     job = build_defs().resolve_job_def("build_market_month")
     failures: list[str] = []
@@ -163,6 +169,10 @@ def _run(wanted: Sequence[str], options: argparse.Namespace) -> int:
     for failure in failures:
         print(failure, file=sys.stderr)
     return 1 if failures else 0
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _run_config(options: argparse.Namespace) -> dict[str, Any]:
@@ -193,6 +203,8 @@ def _failures(result: dg.ExecuteInProcessResult, stretch: Sequence[str]) -> list
         described = failure.user_failure_data and failure.user_failure_data.description
         text = described or (failure.error.message if failure.error else "failed without a message")
         texts.append(text if len(stretch) > 1 else f"{stretch[0]}: {text}")
+    if not texts and not result.success:
+        texts.append(f"{stretch[0]} .. {stretch[-1]}: run {result.run_id} failed before it began to work")
     return texts
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from assets.failures import PermanentFailure, QuintetFailure, TransientFailure
 from assets.market import session_bars, training_table
 from assets.market.checks import ASSET_KEYS, CHECK_SPECS, check_results
-from assets.market.claims import TableName, Verdict
+from assets.market.claims import Breach, TableName, Verdict
 from assets.market.month import TABLES, MonthOutcome, MonthRequest, judge_published, make_month
 from assets.market.months import BUCKET
 from assets.market.partitions import months
@@ -21,9 +21,11 @@ from assets.market.session_bars import SessionSummary
 from assets.parallel import available_cores, run_each
 from assets.recording import Progress, Recorder
 from assets.retries import translated_failures
-from resources.object_store import ObjectStore
+from resources.object_store import ObjectStore, PreconditionFailed
 
 GROUP = "market"
+
+_WORTH_A_RETRY = (TransientFailure, ConnectionError, TimeoutError)
 
 
 class MarketMonthConfig(dg.Config):
@@ -169,18 +171,24 @@ def market_month(
 
 def _failure(month: str, outcome: MonthOutcome | Exception) -> Exception | None:
     """What went wrong with a month, broken blocking claims included."""
+    if isinstance(outcome, PreconditionFailed):  # S3 and GCS keep no older bytes of a file being replaced.
+        return TransientFailure(str(outcome))
     if isinstance(outcome, Exception):
         return outcome
     if not outcome.broken_claims:
         return None
     broken = "; ".join(
-        f"{verdict.claim} ({verdict.breach_count} breaches, the first: {dict(verdict.breaches[0])})"
+        f"{verdict.claim} ({verdict.breach_count} breaches, the first: {_breach(verdict.breaches[0])})"
         for verdict in outcome.broken_claims
     )
     return PermanentFailure(
-        f"{month}: refused by its checks, and nothing was replaced: {broken}; check the vendor file, and "
-        "report a defect if it is sound"
+        f"The checks refuse {month}, and nothing was replaced: {broken}; check the vendor file, and report a "
+        "defect if it is sound"
     )
+
+
+def _breach(breach: Breach) -> str:
+    return ", ".join(f"{name} {value}" for name, value in breach.items())
 
 
 def _raise_for(failures: Mapping[str, Exception], *, of: int) -> None:
@@ -191,7 +199,7 @@ def _raise_for(failures: Mapping[str, Exception], *, of: int) -> None:
         raise next(iter(failures.values()))
     kind = (
         TransientFailure
-        if all(isinstance(failure, TransientFailure | OSError) for failure in failures.values())
+        if all(isinstance(failure, _WORTH_A_RETRY) for failure in failures.values())
         else PermanentFailure
     )
     lines = [f"{month}: {_sentence(failure)}" for month, failure in sorted(failures.items())]
@@ -261,12 +269,6 @@ def _metadata(table: TableName, outcome: MonthOutcome, store: ObjectStore) -> di
 
 
 def _report(table: TableName, report: MonthReport) -> dict[str, Any]:
-    win_rates = dg.MetadataValue.table(
-        [
-            dg.TableRecord({"mode": mode, "win_rate": round(rate, 4)})
-            for mode, rate in report.win_rates.items()
-        ]
-    )
     if table == "session_bars":
         return {
             "dagster/row_count": report.rows,
@@ -276,8 +278,15 @@ def _report(table: TableName, report: MonthReport) -> dict[str, Any]:
         }
     if table == "training_table":
         picture = {"picture": dg.MetadataValue.md(report.label_picture)} if report.label_picture else {}
-        return {"dagster/row_count": report.rows, "win_rates": win_rates, **picture}
-    return {"win_rates": win_rates}
+        return {"dagster/row_count": report.rows, "win_rates": _win_rates(report), **picture}
+    return {"win_rates": _win_rates(report)}
+
+
+def _win_rates(report: MonthReport) -> dg.TableMetadataValue:
+    rates = report.win_rates.items()
+    return dg.MetadataValue.table(
+        [dg.TableRecord({"mode": mode, "win_rate": round(rate, 4)}) for mode, rate in rates]
+    )
 
 
 def _session_record(session: SessionSummary) -> dg.TableRecord:

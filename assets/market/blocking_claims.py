@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, SupportsInt
 
 import numpy as np
 import numpy.typing as npt
@@ -297,5 +297,5 @@ def _at(month: JudgedMonth, broken: Mask, found: Breach) -> list[Breach]:
     return [{**found, "rows": len(rows), "seconds": seconds}]
 
 
-def _utc(second: np.int64) -> str:
+def _utc(second: SupportsInt) -> str:
     return datetime.fromtimestamp(int(second), UTC).isoformat()

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-_CONTRACT = re.compile(r"ES-\d{4}-\d{2}")
-_OUTRIGHT = re.compile(r"ES([HMUZ])(\d{1,2})")
+_CONTRACT = re.compile(r"ES-\d{4}-\d{2}", re.ASCII)
+_OUTRIGHT = re.compile(r"ES([HMUZ])(\d{1,2})", re.ASCII)
 _EXPIRY_MONTHS = {"H": 3, "M": 6, "U": 9, "Z": 12}
 _NO_INCUMBENT = ""  # sorts before every contract
 

@@ -4,8 +4,8 @@ Every quantity that is compared (ranks, ties, zero denominators, the 5 % zones) 
 are ticks, and rolling sums come from int64 cumulative sums, so no result depends on the order of summation.
 NaN marks a missing value in the arrays here; `training_table` publishes it as null.
 
-A window is a session under `strict` and the month under `compat`; no feature looks outside its own. Only under
-`compat`, where a spread can be chosen, is there a price of zero: what is divided by it is missing.
+A window is a session under `strict` and the month under `compat`; no feature looks outside its own. Only
+under `compat`, where a spread can be chosen, is there a price of zero: what is divided by it is missing.
 """
 
 from collections.abc import Mapping
@@ -231,7 +231,7 @@ def _volatility(w: _Window) -> Columns:
     from assets.market.kernels import rolling_rank
 
     range_30, range_60, range_300 = (rolling_sum(w.true_range, length) for length in (30, 60, 300))
-    # Mean and variance of atr_30s over 300 rows as integers: 300 times the mean, 300 * 299 times the variance.
+    # Mean and variance of atr_30s over 300 rows as integers: 300 times the one, 300 * 299 times the other.
     warm = range_30[29:]
     total, squares = rolling_sum(warm, 300), rolling_sum(warm * warm, 300)
     variance = 300 * squares - total * total

@@ -93,8 +93,8 @@ def _mark_reached(
 ) -> None:
     """Enter a row as the next one to reach the levels around it.
 
-    Only the levels between the row before and the row's own extreme: one that the price jumped over is entered
-    with the jump, and one that the row before has passed is entered with that.
+    Only the levels between the row before and the row's own extreme: one that the price jumped over is
+    entered with the jump, and one that the row before has passed is entered with that.
     """
     for level in range(min(lows[row], highs[row - 1]), highs[row] + 1):
         next_high[level - base] = row

@@ -1,7 +1,7 @@
 """Labels: how each of the six brackets ends for a trade that enters at the next row's open.
 
 A row's trade enters at the open of the following row of its window. The first row that touches a side
-decides; both sides in one row count as the stop. See `brackets` for sizes and horizon, `kernels` for the walk.
+decides; both sides in one row count as the stop. `brackets` has sizes and horizon, `kernels` the walk.
 """
 
 from dataclasses import dataclass

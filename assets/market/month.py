@@ -1,10 +1,11 @@
 """One month from vendor file to published tables: read, select, fill, label, weigh, compute, judge, publish.
 
-`make_month` is the unit of work: a plain function of an object store and a request, which runs in any process and
-gives the same bytes in each. It knows nothing of Dagster; `assets` records what it returns.
+`make_month` is the unit of work: a plain function of an object store and a request, which runs in any process
+and gives the same bytes in each. It knows nothing of Dagster; `assets` records what it returns.
 """
 
 import resource
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -48,9 +49,9 @@ class MonthRequest:
 class MonthOutcome:
     """What came of a month; picklable and small, for no table is in it.
 
-    `objects` are the published objects as they are now, none when a blocking claim does not hold. An unchanged
-    month was not judged and nothing was written. `seconds` is the wall time of each phase, `peak_bytes` the most
-    memory that the process has held so far.
+    `objects` are the published objects as they are now, none when a blocking claim does not hold. An
+    unchanged month was not judged and nothing was written. `seconds` is the wall time of each phase,
+    `peak_bytes` the most memory that the process has held so far.
     """
 
     month: str
@@ -73,7 +74,7 @@ def make_month(store: Store, request: MonthRequest) -> MonthOutcome:
     Tables that are not requested are read from the store where a requested one needs them.
 
     Raises:
-        PermanentFailure: the vendor file is missing or refused, or a published table does not fit the request.
+        PermanentFailure: the vendor file is missing or refused, or a published table does not fit.
         TransientFailure: the vendor file was replaced while it was read.
     """
     if request.skip_unchanged and published.month_state(store, request.month, request.recipe) == "done":
@@ -90,9 +91,7 @@ def make_month(store: Store, request: MonthRequest) -> MonthOutcome:
         report = report_month(judged)
     with work.timed("publish"):
         objects = work.publish()
-    return MonthOutcome(
-        request.month, objects=objects, verdicts=verdicts, report=report, seconds=work.seconds
-    )
+    return replace(outcome, objects=objects, report=report, peak_bytes=_peak_bytes())
 
 
 def judge_published(store: Store, month: str, tables: frozenset[TableName]) -> tuple[Verdict, ...]:
@@ -101,22 +100,29 @@ def judge_published(store: Store, month: str, tables: frozenset[TableName]) -> t
     Raises:
         PermanentFailure: one of the three objects has not been published.
     """
+    bars = published.read_session_bars(store, month)
     table = published.read_training_table(store, month)
     statistics = published.read_statistics(store, month)
     if statistics is None:
         raise PermanentFailure(
-            f"{statistics_key(month)}: there is no such object; materialise market/month_statistics of {month} first"
+            f"{store.uri(BUCKET, statistics_key(month))}: there is no such object; "
+            f"materialise market/month_statistics of {month} first"
         )
     judged = JudgedMonth(
         month=month,
-        bars=published.session_bars_of(published.read_session_bars(store, month)),
+        bars=published.session_bars_of(bars),
+        session_bars=bars.frame,
         decay_reference_month=table.metadata[DECAY_KEY],
         table=table.frame,
-        table_schema=table.frame.schema,
         statistics=statistics,
         neighbours=published.neighbours(store, month),
     )
     return tuple(judge([claim for claim in CLAIMS if claim.on in tables], judged))
+
+
+def _peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 class _Work:
@@ -135,27 +141,22 @@ class _Work:
         self.seconds[phase] = time.perf_counter() - started
 
     def judged_month(self) -> JudgedMonth:
-        """Make the requested tables and show the month as readers will see it, decoded from the bytes to publish."""
+        """Make the requested tables, and show the month decoded from the bytes to publish."""
         month, tables = self._request.month, self._request.tables
-        bars, provenance = self._session_bars()
+        published_bars = self._session_bars()
+        bars = published.session_bars_of(published_bars)
+        judged = JudgedMonth(month, bars, published_bars.frame, self._request.recipe.decay_reference(month))
         if tables == {"session_bars"}:
-            return JudgedMonth(month, bars, self._request.recipe.decay_reference(month))
-        table = self._training_table(bars, provenance)
+            return judged
+        table = self._training_table(bars, published_bars.provenance)
         reference = table.metadata[DECAY_KEY]
-        statistics = None
-        if "month_statistics" in tables:
-            with self.timed("statistics"):
-                statistics = month_statistics(month, table.frame, bars.summary, table.provenance, reference)
-                self._objects["month_statistics"] = to_json(statistics)
-        return JudgedMonth(
-            month=month,
-            bars=bars,
-            decay_reference_month=reference,
-            table=table.frame,
-            table_schema=table.frame.schema,
-            statistics=statistics,
-            neighbours=published.neighbours(self._store, month),
-        )
+        judged = replace(judged, decay_reference_month=reference, table=table.frame)
+        if "month_statistics" not in tables:
+            return judged
+        with self.timed("statistics"):
+            statistics = month_statistics(month, table.frame, bars.summary, table.provenance, reference)
+            self._objects["month_statistics"] = to_json(statistics)
+        return replace(judged, statistics=statistics, neighbours=published.neighbours(self._store, month))
 
     def publish(self) -> dict[TableName, StoredObject]:
         """Replace the objects, in publishing order."""
@@ -166,7 +167,7 @@ class _Work:
             if table in self._objects
         }
 
-    def _session_bars(self) -> tuple[MonthBars, Provenance]:
+    def _session_bars(self) -> PublishedTable:
         if "session_bars" not in self._request.tables:
             with self.timed("read"):
                 return self._fitting_session_bars()
@@ -183,7 +184,7 @@ class _Work:
             metadata = provenance.metadata(len(bars)) | {SUMMARY_KEY: bars.summary.to_json()}
             data = training_table.to_parquet(bars.to_frame(), metadata)
             self._objects["session_bars"] = data
-            return published.session_bars_of(published.decoded(data)), provenance
+            return published.decoded(data)
 
     def _training_table(self, bars: MonthBars, provenance: Provenance) -> PublishedTable:
         if "training_table" not in self._request.tables:
@@ -211,8 +212,8 @@ class _Work:
         source = self._store.head(BUCKET, key)
         if source is None:
             raise PermanentFailure(
-                f"{self._store.uri(BUCKET, key)}: there is no vendor file of {self._request.month} at the key {key}; "
-                f"download it to the bucket {BUCKET}"
+                f"{self._store.uri(BUCKET, key)}: there is no vendor file of {self._request.month}; "
+                f"download it to the key {key} of the bucket {BUCKET}"
             )
         data = self._store.read_bytes(BUCKET, key)
         now = self._store.head(BUCKET, key)
@@ -222,19 +223,18 @@ class _Work:
             )
         return read_dbn(data, key), source
 
-    def _fitting_session_bars(self) -> tuple[MonthBars, Provenance]:
-        month, recipe = self._request.month, self._request.recipe
+    def _fitting_session_bars(self) -> PublishedTable:
+        month, rules = self._request.month, self._request.recipe.rules
         table = published.read_session_bars(self._store, month)
         found = table.provenance
-        if "training_table" in self._request.tables and (found.rules, found.code_version) != (
-            recipe.rules,
-            CODE_VERSION,
-        ):
+        is_fitting = (found.rules, found.code_version) == (rules, CODE_VERSION)
+        if "training_table" in self._request.tables and not is_fitting:
             raise PermanentFailure(
-                f"{session_bars_key(month)}: made with rules '{found.rules}' and code version {found.code_version}, wanted are "
-                f"'{recipe.rules}' and {CODE_VERSION}; materialise market/session_bars of {month} again"
+                f"{self._store.uri(BUCKET, session_bars_key(month))}: made with rules '{found.rules}' and "
+                f"code version {found.code_version}, wanted are '{rules}' and {CODE_VERSION}; "
+                f"materialise market/session_bars of {month} again"
             )
-        return published.session_bars_of(table), found
+        return table
 
     def _fitting_training_table(self, provenance: Provenance) -> PublishedTable:
         month = self._request.month
@@ -242,7 +242,7 @@ class _Work:
         found = table.provenance
         if replace(found, config_digest=provenance.config_digest) != provenance:
             raise PermanentFailure(
-                f"{training_table_key(month)}: made from other session_bars than the published ones; "
-                f"materialise market/training_table of {month} again"
+                f"{self._store.uri(BUCKET, training_table_key(month))}: made from other session_bars than "
+                f"the published ones; materialise market/training_table of {month} again"
             )
         return table

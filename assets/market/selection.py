@@ -281,7 +281,7 @@ class _Day:
         instrument = self._bars.file.records["instrument_id"][record]
         return (
             f"{self._bars.file.name}: instrument {instrument} (record {record + 1:,}) has no symbol in the "
-            f"header, and {count:,} such bars lie in the session of {self.date}; download it again with its "
+            f"header, bars without one in the session of {self.date}: {count:,}; download it again with its "
             "symbol mappings"
         )
 

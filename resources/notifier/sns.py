@@ -35,7 +35,13 @@ class SnsNotifier(Notifier):
             read_timeout=READ_SECONDS,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         )
-        return boto3.client("sns", region_name=self.topic_arn.split(":")[3], config=config)
+        match self.topic_arn.split(":"):
+            case ["arn", _, "sns", region, _, _]:
+                return boto3.client("sns", region_name=region, config=config)
+            case _:
+                raise NotificationFailed(
+                    f"{self.topic_arn!r} is not the ARN of a topic; correct QUINTET_SNS_TOPIC_ARN."
+                )
 
     def _deliver(self, message: Message) -> None:
         from botocore.exceptions import BotoCoreError, ClientError

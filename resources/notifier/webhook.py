@@ -22,7 +22,7 @@ from tenacity import (
     Retrying,
     retry_if_result,
     stop_after_attempt,
-    stop_after_delay,
+    stop_before_delay,
     wait_random_exponential,
 )
 
@@ -52,7 +52,7 @@ class WebhookNotifier(Notifier):
             raise NotificationFailed(f"There is no webhook to notify: set {VARIABLE} to its URL.")
         repeated = Retrying(
             retry=retry_if_result(lambda attempt: attempt.may_be_repeated),
-            stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(MOST_SECONDS),
+            stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(MOST_SECONDS),
             wait=_pause,
             retry_error_callback=_outcome,
         )
@@ -81,9 +81,8 @@ def _post(url: str, body: dict[str, str]) -> _Attempt:
     if answer.is_success:
         return _Attempt(None)
     if answer.status_code == 429 or answer.is_server_error:
-        pause = _retry_after(answer)
         problem = f"answered {answer.status_code} again and again"
-        return _Attempt(problem, may_be_repeated=(pause or 0) < MOST_SECONDS, asked_pause=pause)
+        return _Attempt(problem, may_be_repeated=True, asked_pause=_retry_after(answer))
     return _Attempt(f"answered {answer.status_code}; check that it still exists")
 
 

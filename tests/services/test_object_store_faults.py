@@ -87,7 +87,7 @@ def proxy(
     request.getfixturevalue(f"{variant}_store")  # The server with its bucket.
     server = FaultyProxy(request.getfixturevalue(f"{variant}_server"))
     monkeypatch.setenv({"s3": "AWS_ENDPOINT_URL", "gcs": "STORAGE_EMULATOR_HOST"}[variant], server.url)
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield server
     server.shutdown()
