@@ -17,6 +17,7 @@ import dagster as dg
 
 from resources.home import quintet_home
 from resources.notifier import LogNotifier, Notifier, RecordingNotifier, SnsNotifier, WebhookNotifier
+from resources.notifier.webhook import URL_VARIABLE
 from resources.object_store import LocalObjectStore, ObjectStore
 
 DEPLOYMENTS = ("local", "test", "aws", "gcp")
@@ -92,9 +93,8 @@ def _gcs_object_store(_: Site) -> ObjectStore:
 
 
 def _webhook(site: Site) -> Notifier:
-    variable = "QUINTET_ALERT_WEBHOOK_URL"
     # An EnvVar that is not set would fail every run, also of jobs that never notify.
-    return WebhookNotifier(url=dg.EnvVar(variable)) if site.setting(variable) else WebhookNotifier()
+    return WebhookNotifier(url=dg.EnvVar(URL_VARIABLE)) if site.setting(URL_VARIABLE) else WebhookNotifier()
 
 
 def _topic_or_webhook(site: Site) -> Notifier:

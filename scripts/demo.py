@@ -1,7 +1,7 @@
 """`make demo`: every pipeline from one end to the other on sample input, the way a user runs it.
 
-No account and no server: embedded resources under `QUINTET_HOME`. The commands that it runs are printed, so that
-they can be repeated by hand.
+No account and no server: embedded resources under `QUINTET_HOME`. The commands that it runs are printed, so
+that they can be repeated by hand.
 """
 
 import json
@@ -36,7 +36,7 @@ _SIZES = dict.fromkeys(bracket.size for bracket in BRACKETS)
 console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 
-class DemoFailed(Exception):  # noqa: N818 (it is the demo's end, told in one sentence)
+class DemoFailed(Exception):
     """A step of the demo did not do what it should."""
 
 
@@ -111,7 +111,9 @@ def _show_sensor() -> None:
     defs = build_defs()
     sensor, cursor = defs.resolve_sensor_def("market_month_sensor"), None
     for look in (1, 2):
-        with dg.build_sensor_context(dg.DagsterInstance.get(), cursor, resources=defs.resources) as context:
+        with dg.build_sensor_context(
+            dg.DagsterInstance.get(), cursor, resources=defs.resources, definitions=defs
+        ) as context:
             tick = sensor.evaluate_tick(context)
         cursor = tick.cursor
         requests = ", ".join(request.run_key or "" for request in tick.run_requests or [])

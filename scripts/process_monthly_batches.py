@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -159,7 +160,8 @@ def _run(wanted: Sequence[str], options: argparse.Namespace) -> int:
         print("Nothing to do: every month is done.")
         return 0
     runs = stretches(wanted, partitions.get_partition_keys())
-    print(f"{_counted(len(wanted), 'month')} in {_counted(len(runs), 'run')}, one per unbroken stretch")
+    counts = f"{_counted(len(wanted), 'month')} in {_counted(len(runs), 'run')}"
+    print(f"{counts}, one per unbroken stretch", flush=True)
     os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(os.environ))
     job = build_defs().resolve_job_def("build_market_month")
     failures: list[str] = []
@@ -201,11 +203,18 @@ def _failures(result: dg.ExecuteInProcessResult, stretch: Sequence[str]) -> list
             continue
         failure = event.step_failure_data
         described = failure.user_failure_data and failure.user_failure_data.description
-        text = described or (failure.error.message if failure.error else "failed without a message")
+        text = described or _defect(failure.error)
         texts.append(text if len(stretch) > 1 else f"{stretch[0]}: {text}")
     if not texts and not result.success:
         texts.append(f"{stretch[0]} .. {stretch[-1]}: run {result.run_id} failed before it began to work")
     return texts
+
+
+def _defect(error: SerializableErrorInfo | None) -> str:
+    """The message of an error that no one foresaw, without Dagster's words around it."""
+    while error and error.cause:
+        error = error.cause
+    return error.message.strip() if error else "failed without a message"
 
 
 @contextmanager

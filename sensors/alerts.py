@@ -17,7 +17,7 @@ MOST_CHARACTERS = 1_000  # Of one error: enough for a sentence, too little for a
 
 _SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|WEBHOOK|PRIVATE")
 _URL = re.compile(
-    r"\b([a-z][a-z0-9+.-]*)://(?:[^\s/@]*@)?([^\s/?#'\"<>]*)([^\s?#'\"<>]*)[^\s'\"<>]*", re.IGNORECASE
+    r"\b([a-z][a-z0-9+.-]{0,20})://(?:[^\s/@]*@)?([^\s/?#'\"<>]*)([^\s?#'\"<>]*)[^\s'\"<>]*", re.IGNORECASE
 )
 
 
@@ -37,11 +37,13 @@ def run_failure_alert(context: dg.RunFailureSensorContext, notifier: Notifier) -
         return dg.SkipReason(f"Run {run.run_id} failed and will be retried.")
     what, partitions = run_target(run), run_partitions(run.tags)
     lines = [f"Run {run.run_id} of {what}", *([f"Partition {partitions}"] if partitions else [])]
-    lines.append(failure_sentence(context.get_step_failure_events(), context.failure_event))
+    sentence = failure_sentence(context.get_step_failure_events(), context.failure_event)
+    # Shortening first could leave the beginning of a secret that nothing recognises any more.
+    lines.append(_shortened(without_secrets(sentence, os.environ)))
     ui = os.environ.get("QUINTET_UI_URL", "").strip().rstrip("/")
     notifier.notify(
         subject=f"{what} failed" + (f" for {partitions}" if partitions else ""),
-        text=without_secrets("\n".join(lines), os.environ),
+        text="\n".join(lines),
         link=f"{ui}/runs/{run.run_id}" if ui else None,
     )
     return None
@@ -64,9 +66,9 @@ def run_partitions(tags: Mapping[str, str]) -> str | None:
 def failure_sentence(steps: Sequence[DagsterEvent], run: DagsterEvent) -> str:
     """What the first failed step said, and how many failed after it; a run can also fail outside of steps."""
     if not steps:
-        return _shortened(run.message or "It failed outside of any step.")
+        return run.message or "It failed outside of any step."
     others = f" ({len(steps) - 1} more failed)" if len(steps) > 1 else ""
-    return f"Step {steps[0].step_key}{others}: {_shortened(_step_error(steps[0]))}"
+    return f"Step {steps[0].step_key}{others}: {_step_error(steps[0])}"
 
 
 def _step_error(event: DagsterEvent) -> str:

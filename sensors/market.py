@@ -15,8 +15,8 @@ from jobs.market import build_market_month
 from resources.object_store import ObjectInfo, ObjectStore
 from sensors.planning import SourceFile, plan, run_key, stretches
 
-# Telling whether a month is done takes 50 ms on a disk, and over a network a dozen requests or about half a
-# second; Dagster ends a tick after 60 s.
+# Telling whether a month is done takes 50 ms on a disk, and on S3 13 requests or about half a second; Dagster
+# ends a tick after 60 s.
 _FILES_PER_TICK = 60
 
 

@@ -56,7 +56,7 @@ def tiny_file(
 def encoded(
     month: str,
     seconds: Sequence[int],
-    bars: Sequence[tuple[int, int, int, int]],
+    bars: Sequence[Sequence[int]],
     *,
     volumes: Sequence[int] | None = None,
     symbol: str = CONTRACT,

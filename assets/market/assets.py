@@ -49,7 +49,6 @@ class MarketMonthConfig(dg.Config):
     )
     workers: int | None = Field(
         default=None,
-        ge=1,
         description="Months at a time in a range; by default the cores this process may use.",
     )
 
@@ -59,6 +58,15 @@ class MarketMonthConfig(dg.Config):
             return Recipe(self.rules, self.duplicates, self.decay_reference_month)
         except ValueError as error:
             raise PermanentFailure(f"Launch config of market_month: {error}") from error
+
+    def months_at_a_time(self) -> int:
+        """How many months a range works on at once; raises PermanentFailure for fewer than one."""
+        if self.workers is not None and self.workers < 1:
+            raise PermanentFailure(
+                f"Launch config of market_month: workers: {self.workers} is too few, at least one process has to "
+                "do the work; leave it out to use every core"
+            )
+        return self.workers or available_cores()
 
 
 raw_bars = dg.AssetSpec(
@@ -152,7 +160,7 @@ def market_month(
         progress = Progress(len(requests))
         verdicts: dict[str, tuple[Verdict, ...]] = {}
         failures: dict[str, Exception] = {}
-        workers = config.workers or available_cores()
+        workers = config.months_at_a_time()
         for month, outcome in run_each(partial(make_month, object_store), requests, workers=workers):
             if isinstance(outcome, MonthOutcome):
                 verdicts[month] = outcome.verdicts

@@ -69,7 +69,7 @@ def _draw_session(month: JudgedMonth, hours: Floats, figure: "Figure") -> None:
         title=f"{summary.contract}, closes of {summary.session_date}", xlabel="hour, CT", ylabel="points"
     )
     by_hour = _by_hour(hours, bars.is_filled)
-    filled.bar(list(by_hour), [100 * share for share in by_hour.values()])
+    filled.bar(list(by_hour), [100 * share for share in by_hour.values()], width=0.9, align="edge")
     filled.set(title="filled seconds, %", xlabel="hour, CT", ylim=(0, 100))
 
 
@@ -79,17 +79,19 @@ def _draw_labels(month: JudgedMonth, hours: Floats, figure: "Figure") -> None:
     winners, outcomes = figure.subplots(1, 2)
     for mode in MODES:
         by_hour = _by_hour(hours, table[f"label_{mode}"].to_numpy())
-        winners.plot(list(by_hour), [100 * share for share in by_hour.values()], label=mode, marker=".")
-    winners.set(title="winners, %", xlabel="hour, CT")
-    winners.legend(fontsize=6)
+        middle = [hour + 0.5 for hour in by_hour]
+        winners.plot(middle, [100 * share for share in by_hour.values()], label=mode, marker=".")
+    winners.set(ylabel="winners, %", xlabel="hour, CT")
     left = np.zeros(len(MODES))
     shares = {mode: _outcome_shares(table[f"outcome_{mode}"]) for mode in MODES}
     for outcome in OUTCOMES:
         widths = np.array([shares[mode].get(outcome, 0) for mode in MODES])
         outcomes.barh(MODES, widths, left=left, label=outcome)
         left += widths
-    outcomes.set(title=f"outcomes of {month.month}, %")
-    outcomes.legend(fontsize=6, ncols=3, loc="lower center")
+    outcomes.set(xlabel=f"outcomes of {month.month}, %")
+    outcomes.invert_yaxis()
+    for axes in (winners, outcomes):
+        axes.legend(fontsize=6, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
 
 
 def _outcome_shares(outcomes: pl.Series) -> dict[str, float]:

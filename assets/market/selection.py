@@ -7,7 +7,7 @@ Under `compat` every Chicago date on which the busiest raw symbol has a bar betw
 session of 27,000 seconds, spreads and holidays included, as the predecessor had it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -187,6 +187,7 @@ def _label_codes(
     instruments = np.ascontiguousarray(file.records["instrument_id"])[records]
     known = np.sort(pl.Series(instruments).unique().to_numpy())
     index = known.searchsorted(instruments)
+    ids = known.tolist()
     codes = np.empty(len(seconds), dtype=np.int32)
     labels: dict[str, int] = {}
     start = 0
@@ -194,17 +195,17 @@ def _label_codes(
         midnight = int(seconds[start]) // _UTC_DAY * _UTC_DAY
         stop = int(seconds.searchsorted(midnight + _UTC_DAY))
         on = datetime.fromtimestamp(midnight, UTC).date()
-        symbols = _symbols_on(file, on)
-        table = [_code(symbols.get(int(instrument)), on, labels, compat=compat) for instrument in known]
+        symbols = _symbols_on(file, on, ids)
+        table = [_code(symbols.get(instrument), on, labels, compat=compat) for instrument in ids]
         codes[start:stop] = np.array(table, dtype=np.int32)[index[start:stop]]
         start = stop
     return codes, tuple(labels)
 
 
-def _symbols_on(file: VendorFile, on: date) -> dict[int, str]:
+def _symbols_on(file: VendorFile, on: date, ids: Collection[int]) -> dict[int, str]:
     symbols: dict[int, str] = {}
     for mapping in file.mappings:
-        if not mapping.first <= on < mapping.end:
+        if mapping.instrument_id not in ids or not mapping.first <= on < mapping.end:
             continue
         symbol = symbols.setdefault(mapping.instrument_id, mapping.raw_symbol)
         if symbol != mapping.raw_symbol:

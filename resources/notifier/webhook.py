@@ -28,7 +28,7 @@ from tenacity import (
 
 from resources.notifier.base import Message, NotificationFailed, Notifier
 
-VARIABLE = "QUINTET_ALERT_WEBHOOK_URL"
+URL_VARIABLE = "QUINTET_ALERT_WEBHOOK_URL"
 ATTEMPTS = 5
 MOST_SECONDS = 45  # A sensor's evaluation is given 60.
 TIMEOUT = httpx.Timeout(10.0)
@@ -43,13 +43,13 @@ class WebhookNotifier(Notifier):
     pause that the server asks for in Retry-After or after a random growing one. Any other answer is final.
     """
 
-    url: str | None = Field(default=None, repr=False, description=f"Secret; from {VARIABLE}.")
+    url: str | None = Field(default=None, repr=False, description=f"Secret; from {URL_VARIABLE}.")
 
     def _deliver(self, message: Message) -> None:
         # Dagster puts in the value when it starts a run; outside of runs nobody has done it.
         url = self.url.get_value() if isinstance(self.url, dg.EnvVar) else self.url
         if not url:
-            raise NotificationFailed(f"There is no webhook to notify: set {VARIABLE} to its URL.")
+            raise NotificationFailed(f"There is no webhook to notify: set {URL_VARIABLE} to its URL.")
         repeated = Retrying(
             retry=retry_if_result(lambda attempt: attempt.may_be_repeated),
             stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(MOST_SECONDS),
@@ -58,7 +58,7 @@ class WebhookNotifier(Notifier):
         )
         attempt: _Attempt = repeated(_post, url, {"text": str(message)})
         if attempt.problem:
-            raise NotificationFailed(f"The webhook in {VARIABLE} {attempt.problem}.")
+            raise NotificationFailed(f"The webhook in {URL_VARIABLE} {attempt.problem}.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_MOST_TRIES = 100
 
 
 def is_file(path: Path) -> bool:
@@ -38,7 +39,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir()
     except FileExistsError:
-        if is_file(folder):
+        if is_file(folder) or folder.is_symlink():
             raise
         # Otherwise a writer beside us made the folder first.
     sync(folder.parent)
@@ -46,15 +47,15 @@ def make_folder(folder: Path) -> None:
 
 def move(source: Path, target: Path) -> None:
     """Put `source`, already synced, in the place of `target` in one step that survives a crash."""
-    while True:
+    for tries_left in reversed(range(_MOST_TRIES)):
         try:
             make_folder(target.parent)
             source.replace(target)
             break
         except FileNotFoundError:
-            if not source.exists():
+            if not tries_left or not source.exists():
                 raise
-            # Otherwise a delete beside us had emptied the folder, and removed it before we could fill it.
+            # A delete beside us had emptied the folder, and removed it before we could fill it.
     sync(target.parent)
 
 

@@ -1,8 +1,8 @@
 """Objects on Google Cloud Storage through dagster-gcp's `GCSResource`.
 
 Credentials come from Google's own chain (`GOOGLE_APPLICATION_CREDENTIALS`, gcloud, the metadata server), an
-emulator from `STORAGE_EMULATOR_HOST`. Imported only where a GCS store is really made: dagster-gcp takes 2.3
-s.
+emulator from `STORAGE_EMULATOR_HOST`. Imported only where a GCS store is really made: dagster-gcp takes
+2.3 s.
 """
 
 import base64
@@ -82,8 +82,7 @@ class GCSObjectStore(ObjectStore):
         )
 
     def _read(self, bucket: str, key: str, generation: int, start: int, length: int) -> bytes:
-        # A blob that knows its generation would ask for that one by name and get 404, not 412, once it is
-        # replaced.
+        # A blob that knew its generation would ask for that one by name, and get 404 once it is replaced.
         return self._blob(bucket, key).download_as_bytes(
             start=start,
             end=start + length - 1,
@@ -102,8 +101,7 @@ class GCSObjectStore(ObjectStore):
             with spool.path.open("rb") as body:
                 blob.upload_from_file(body, size=spool.size, if_generation_match=generation, **self._patience)
         except answers.PreconditionFailed as error:
-            # The answer to a write can be lost. The client then repeats it, and is refused by its own
-            # success.
+            # When the answer to a write is lost, the client repeats it and is refused by its own success.
             present = self._found(bucket, key)
             if present is not None and present.metadata == blob.metadata:
                 return _info(present)

@@ -38,9 +38,8 @@ from resources.object_store.files import (
 )
 from resources.object_store.values import Condition, ObjectInfo, ScanSource, Spool
 
-LOCK_SECONDS = (
-    60  # A holder renames one file and syncs its folder: milliseconds, unless the process is stopped.
-)
+# A holder renames one file and syncs its folder: milliseconds, unless the process is stopped.
+LOCK_SECONDS = 60
 _LOCK_STRIPES = 256  # Enough that two keys seldom share a lock, few enough to need no cleaning.
 _ABANDONED_SECONDS = 24 * 3600  # A killed writer leaves its temporary; none is silent that long and alive.
 

@@ -1,8 +1,8 @@
-"""`make bench-market`: what a month and fifteen years of months cost, against a plain baseline and the targets.
+"""`make bench-market`: what a month and fifteen years cost, against a plain baseline and the targets.
 
 1. One full-size month in a process of its own, phase by phase: wall, CPU and peak memory.
-2. The baseline: labels by an early-exit loop and features by pandas rolling windows, straightforward code of the
-   kind that the pipeline replaced, on one session and extrapolated to the month.
+2. The baseline: labels by an early-exit loop and features by pandas rolling windows, straightforward code of
+   the kind that the pipeline replaced, on a part of a session and extrapolated to the month.
 3. A history of generated full-size months as one range run through Dagster, projected to all 184 months.
 """
 
@@ -27,7 +27,14 @@ from scripts.dagster_home import ROOT
 
 MONTH = "2025-10"
 ALL_MONTHS = 184
-TARGETS = {"month": 1.5, "labels": 0.15, "features": 0.6, "resident GB": 1.0, "all months, min": 8.0, "skip": 0.05}
+TARGETS = {
+    "month": 1.5,
+    "labels": 0.15,
+    "features": 0.6,
+    "resident GB": 1.0,
+    "all months, min": 8.0,
+    "skip": 0.05,
+}
 
 console = Console(soft_wrap=True)
 
@@ -35,7 +42,9 @@ console = Console(soft_wrap=True)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; 0 when everything ran."""
     parser = argparse.ArgumentParser(prog="make bench-market", description=__doc__)
-    parser.add_argument("--months", type=int, default=36, help="months of history to generate and run (default: 36)")
+    parser.add_argument(
+        "--months", type=int, default=36, help="months of history to generate and run (default: 36)"
+    )
     parser.add_argument("--measure-month", metavar="FOLDER", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.measure_month:
@@ -84,7 +93,12 @@ def _in_own_process(home: Path) -> dict[str, Any]:
 
 def _show_month(month: dict[str, Any]) -> None:
     phases, wall = month["phases"], month["wall"]
-    table = Table("phase", "seconds", "share", title=f"One full-size month, {MONTH}: {month['rows']:,} rows, second time in its process")
+    table = Table(
+        "phase",
+        "seconds",
+        "share",
+        title=f"One full-size month, {MONTH}: {month['rows']:,} rows, second time in its process",
+    )
     for phase, seconds in phases.items():
         table.add_row(phase, f"{seconds:.3f}", f"{seconds / wall:.0%}")
     console.print(table)
@@ -111,7 +125,14 @@ def _show_baseline(month: dict[str, Any], rows: int = 5_400) -> None:
     file = read_dbn(vendor_file(MONTH, size="full"), MONTH)
     bars = fill_sessions(file, select_bars(file, Month.parse(MONTH), Recipe()), "strict")
     slice_seconds = baseline_seconds(bars, rows)
-    table = Table("part", f"baseline on {rows:,} rows", "extrapolated to the month", "ours", "ratio", title="Plain loops and pandas")
+    table = Table(
+        "part",
+        f"baseline on {rows:,} rows",
+        "extrapolated to the month",
+        "ours",
+        "ratio",
+        title="Plain loops and pandas",
+    )
     for part, seconds in slice_seconds.items():
         whole = seconds / rows * month["rows"]
         ours = month["phases"][part]
@@ -127,7 +148,16 @@ def _show_history(home: Path, count: int) -> None:
     _generate(home, months)
     script = [sys.executable, str(ROOT / "scripts" / "process_monthly_batches.py")]
     first = Month.parse(months[0])
-    span = ["--start-year", str(first.year), "--start-month", str(first.month), "--end-year", str(last.year), "--end-month", str(last.month)]
+    span = [
+        "--start-year",
+        str(first.year),
+        "--start-month",
+        str(first.month),
+        "--end-year",
+        str(last.year),
+        "--end-month",
+        str(last.month),
+    ]
     seconds = _timed_run([*script, *span], home)
     again = _timed_run([*script, *span, "--skip-existing"], home)
     projected = seconds / count * ALL_MONTHS / 60
@@ -135,7 +165,10 @@ def _show_history(home: Path, count: int) -> None:
     table.add_row("wall time", f"{seconds:.0f} s")
     table.add_row("months per minute", f"{count / seconds * 60:.1f}")
     table.add_row(f"projected to {ALL_MONTHS} months", f"{projected:.1f} min")
-    table.add_row(f"projected / target of {TARGETS['all months, min']:g} min", f"{projected / TARGETS['all months, min']:.2f}")
+    table.add_row(
+        f"projected / target of {TARGETS['all months, min']:g} min",
+        f"{projected / TARGETS['all months, min']:.2f}",
+    )
     table.add_row("the same range again, all unchanged", f"{again:.1f} s")
     console.print(table)
 

@@ -1,6 +1,6 @@
-"""The baseline of the market benchmark: straightforward pandas and plain loops, as such a pipeline is first written.
+"""The baseline of the market benchmark: plain loops and pandas, as such a pipeline is first written.
 
-It computes the same labels and the same features, row by row and window by window, and is timed on a slice.
+It computes the same labels and features row by row and window by window, and is timed on a slice.
 """
 
 import time
@@ -15,7 +15,8 @@ from assets.market.session_bars import MonthBars
 
 def baseline_seconds(bars: MonthBars, rows: int) -> dict[str, float]:
     """Time labels and features of the first rows of a month, in seconds."""
-    frame = pd.DataFrame({name: bars.points(getattr(bars, name)[:rows]) for name in ("open", "high", "low", "close")})
+    prices = {name: getattr(bars, name)[:rows] for name in ("open", "high", "low", "close")}
+    frame = pd.DataFrame({name: bars.points(values) for name, values in prices.items()})
     frame["volume"] = bars.volume[:rows]
     return {"labels": _timed(_labels, frame), "features": _timed(_features, frame)}
 
@@ -51,14 +52,15 @@ def _labels(frame: pd.DataFrame) -> pd.DataFrame:
 def _features(frame: pd.DataFrame) -> pd.DataFrame:
     """Rolling windows with a Python function where pandas has none of its own."""
     close, high, low, volume = frame["close"], frame["high"], frame["low"], frame["volume"]
-    true_range = pd.concat([high - low, (high - close.shift()).abs(), (low - close.shift()).abs()], axis=1).max(axis=1)
+    ranges = [high - low, (high - close.shift()).abs(), (low - close.shift()).abs()]
+    true_range = pd.Series(pd.concat(ranges, axis=1).max(axis=1))
     turnover = (close * volume).rolling(300).sum() / volume.rolling(300).sum()
-    vwap = turnover.fillna(close)
-    atr_30, atr_60, atr_300 = (true_range.rolling(length).mean() for length in (30, 60, 300))
-    uptick = (close > close.shift()).astype(float) * 100
+    vwap = pd.Series(turnover.fillna(close))
+    atr_30, atr_60, atr_300 = (pd.Series(true_range.rolling(length).mean()) for length in (30, 60, 300))
+    uptick = pd.Series((close > close.shift()).astype(float) * 100)
     columns = {
         "volume_ratio_30s": volume / volume.rolling(30).mean(),
-        "volume_slope_30s": volume.rolling(5).mean().rolling(30).apply(_slope, raw=True),
+        "volume_slope_30s": pd.Series(volume.rolling(5).mean()).rolling(30).apply(_slope, raw=True),
         "volume_slope_5s": volume.rolling(5).apply(_slope, raw=True),
         "vwap": vwap,
         "distance_from_vwap_pct": (close - vwap) / vwap * 100,

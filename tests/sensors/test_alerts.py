@@ -8,7 +8,13 @@ import dagster as dg
 import pytest
 
 from resources.notifier import Message, RecordingNotifier
-from sensors.alerts import failure_sentence, run_failure_alert, run_partitions, without_secrets
+from sensors.alerts import (
+    MOST_CHARACTERS,
+    failure_sentence,
+    run_failure_alert,
+    run_partitions,
+    without_secrets,
+)
 
 
 @dg.op
@@ -109,6 +115,24 @@ def test_no_secret_reaches_the_message(alert: Alert, monkeypatch: pytest.MonkeyP
     assert "abcdef" not in message.text
     assert "hunter2hunter2" not in message.text
     assert "POST https://hooks.example.com/… failed with [QUINTET_SFTP_PASSWORD]" in message.text
+
+
+def test_a_secret_at_the_cut_of_a_long_error_is_gone_as_a_whole(
+    alert: Alert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUINTET_SFTP_PASSWORD", "hunter2hunter2")
+
+    @dg.op
+    def leak_at_length() -> None:
+        raise dg.Failure(description="x" * (MOST_CHARACTERS - 30) + "hunter2hunter2 " * 1_000)
+
+    @dg.job
+    def talkative_job() -> None:
+        leak_at_length()
+
+    (message,), _ = alert(talkative_job)
+    assert "hunter" not in message.text
+    assert len(message.text) < MOST_CHARACTERS + 100
 
 
 def test_the_link_leads_to_the_run_where_the_web_ui_is_known(

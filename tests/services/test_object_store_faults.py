@@ -137,7 +137,10 @@ def test_a_server_that_stays_busy_is_unavailable(variant: str, proxy: FaultyProx
     proxy.meet_with(repeat(503))
     with pytest.raises(StoreUnavailable, match=rf"//{BUCKET}/a: .* try again later"):
         store.head(BUCKET, "a")
-    assert 2 <= len(proxy.requests) <= 10
+    if variant == "s3":
+        assert len(proxy.requests) == 1 + 2  # max_attempts counts the repetitions, whatever dagster-aws says.
+    else:
+        assert 2 <= len(proxy.requests) <= 10
 
 
 def test_a_server_that_nobody_runs_is_unavailable(variant: str, proxy: FaultyProxy) -> None:

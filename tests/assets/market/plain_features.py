@@ -21,7 +21,9 @@ def plain_features(bars: MonthBars) -> dict[str, Floats]:
     parts = [_of_window(bars, rows) for rows in bars.windows]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     local = pl.from_epoch(pl.Series(bars.seconds)).dt.convert_time_zone("America/Chicago").dt.time()
-    clock = (local.dt.hour().cast(int) * 3600 + local.dt.minute().cast(int) * 60 + local.dt.second()).to_numpy()
+    clock = (
+        local.dt.hour().cast(int) * 3600 + local.dt.minute().cast(int) * 60 + local.dt.second()
+    ).to_numpy()
     for name, (start, end) in PERIODS.items():
         columns[name] = ((clock >= start) & (clock < end)).astype(float)
     return columns | {"is_eth": np.zeros(len(bars))}
@@ -63,14 +65,14 @@ def _of_window(bars: MonthBars, rows: slice) -> dict[str, Floats]:
 
     f["return_30s"], f["return_60s"], f["return_300s"] = returns[30], returns[60], returns[300]
     f["momentum_acceleration"] = returns[30] - returns[60]
-    f["momentum_consistency"] = last(returns[1], 30, lambda w, axis: np.std(w, axis=axis, ddof=1))
+    f["momentum_consistency"] = last(returns[1], 30, _deviation)
 
     atr_30, atr_60, atr_300 = (mean(tr, n) for n in (30, 60, 300))
     total_30 = last(tr, 30, np.sum)  # thirty atr_30s, a whole number: fit for ranks and for "all equal"
     f["atr_30s"], f["atr_300s"] = atr_30 * point, atr_300 * point
     f["volatility_regime"] = quotient(atr_30, atr_300)
     f["volatility_acceleration"] = quotient(atr_30 - atr_60, atr_60)
-    deviation = last(atr_30, 300, lambda w, axis: np.std(w, axis=axis, ddof=1))
+    deviation = last(atr_30, 300, _deviation)
     deviation[last(total_30, 300, np.max) == last(total_30, 300, np.min)] = 0
     f["volatility_breakout"] = quotient(atr_30 - mean(atr_30, 300), deviation)
     f["atr_percentile"] = last(total_30, 300, _rank) / 300 * 100
@@ -110,6 +112,10 @@ def quotient(numerator: Floats, denominator: Floats) -> Floats:
 def shifted(values: Floats, n: int) -> Floats:
     """The value n rows before, NaN where there is none."""
     return np.concatenate([np.full(n, np.nan), values])[: len(values)]
+
+
+def _deviation(windows: Floats, axis: int) -> Floats:
+    return np.asarray(np.std(windows, axis=axis, ddof=1))
 
 
 def _rank(windows: Floats, axis: int) -> Floats:

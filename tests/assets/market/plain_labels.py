@@ -38,7 +38,9 @@ def plain_labels(bars: MonthBars) -> Labels:
 
 
 @numba.njit
-def _walk(opens, highs, lows, seconds, entry, end, direction, stop, target, counts_rows):
+def _walk(  # noqa: PLR0917 (compiled code takes arrays, not objects)
+    opens, highs, lows, seconds, entry, end, direction, stop, target, counts_rows
+):
     """Outcome, excursion and seconds of one trade; strict counts seconds, compat counts rows."""
     if entry >= end:
         return NO_ENTRY, -1, -1

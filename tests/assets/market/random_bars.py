@@ -1,4 +1,4 @@
-"""Random sessions for property tests: sparse trades, jumps, quiet stretches, and lengths at each window's edge."""
+"""Random sessions for property tests: sparse trades, jumps, quiet stretches, rows at each window's edge."""
 
 from typing import Any
 
@@ -18,7 +18,9 @@ STARTS = ("2025-10-14T07:30:00", "2025-10-15T14:20:00", "2025-10-16T08:29:50", "
 @st.composite
 def walks(draw: st.DrawFn, max_rows: int = 1000) -> np.ndarray:
     """Bars (open, high, low, close, volume) of consecutive seconds around 0, the first one traded."""
-    rows = draw(st.sampled_from([n for n in WINDOW_EDGES + LONG_EDGES if n <= max_rows]) | st.integers(1, max_rows))
+    rows = draw(
+        st.sampled_from([n for n in WINDOW_EDGES + LONG_EDGES if n <= max_rows]) | st.integers(1, max_rows)
+    )
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     traded = random.random(rows) < draw(st.sampled_from([0.0, 0.02, 0.3, 0.9, 1.0]))
     traded[0] = True
@@ -34,7 +36,9 @@ def walks(draw: st.DrawFn, max_rows: int = 1000) -> np.ndarray:
 
 
 @st.composite
-def stretches(draw: st.DrawFn, max_sessions: int = 3, max_rows: int = 1000, base: int = BASE_TICKS) -> list[Stretch]:
+def stretches(
+    draw: st.DrawFn, max_sessions: int = 3, max_rows: int = 1000, base: int = BASE_TICKS
+) -> list[Stretch]:
     """Sessions in order, some of which start late."""
     count = draw(st.integers(1, max_sessions))
     starts = sorted(draw(st.permutations(STARTS))[:count])

@@ -121,8 +121,14 @@ def test_the_incumbent_stays_when_only_earlier_contracts_trade():
 
 
 def test_the_runner_up_is_the_busiest_other_contract():
-    [choice] = choose_contracts([{"ES-2025-09": 3, "ES-2025-12": 9, "ES-2026-03": 3}])
-    assert choice == ContractChoice("ES-2025-12", 9, "ES-2025-09", 3, "ES-2025-12")
+    volumes = [
+        {"ES-2025-09": 3, "ES-2025-12": 9, "ES-2026-03": 4},
+        {"ES-2025-12": 9, "ES-2026-06": 4, "ES-2026-03": 4},
+    ]
+    assert [(choice.runner_up, choice.runner_up_volume) for choice in choose_contracts(volumes)] == [
+        ("ES-2026-03", 4),
+        ("ES-2026-03", 4),
+    ]
 
 
 def test_a_single_contract_has_no_runner_up():

@@ -1,5 +1,8 @@
 """The reader of vendor files: valid ones of every version, and what the vendor's own client makes of them."""
 
+import subprocess
+import sys
+import tomllib
 from datetime import date
 from pathlib import Path
 
@@ -16,7 +19,8 @@ from assets.market.dbn import SymbolInterval as ReadInterval
 from scripts.sample_data.dbn_writer import OHLCV_DTYPE, SymbolInterval, compress, empty_records, encode
 from scripts.sample_data.market import vendor_file
 
-VENDOR_FILES = Path(__file__).parents[2] / "data" / "dbn"
+ROOT = Path(__file__).parents[3]
+VENDOR_FILES = ROOT / "tests" / "data" / "dbn"
 VERSIONS = pytest.mark.parametrize("version", [1, 2, 3])
 START, END = 1_759_276_800_000_000_000, 1_761_955_200_000_000_000
 MAPPINGS = {
@@ -141,6 +145,22 @@ def test_a_frame_written_without_its_size_is_read():
     stream = zstandard.ZstdCompressor(write_content_size=False).compressobj()
     compressed = stream.compress(data[:100_000]) + stream.compress(data[100_000:]) + stream.flush()
     assert np.array_equal(read_dbn(compressed, "a.dbn.zst").records, some_records(5000))
+
+
+def test_the_vendors_package_is_not_needed():
+    """It lagged the newest Python, and stopped the predecessor."""
+    code = """
+import sys
+sys.modules["databento"] = sys.modules["databento_dbn"] = None
+from assets.market.dbn import read_dbn
+print(len(read_dbn(open(sys.argv[1], "rb").read(), "a.dbn.zst").records))
+"""
+    path = VENDOR_FILES / "glbx-test_data.ohlcv-1s.dbn.zst"
+    command = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "4\n", "")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert not [name for name in project["dependencies"] if name.startswith("databento")]
 
 
 def test_records_cannot_be_changed_by_a_reader():

@@ -231,12 +231,19 @@ def test_a_mapping_date_that_is_none_is_refused():
 @pytest.mark.parametrize(
     "change",
     [
+        lambda data: patched(4, struct.pack("<I", 10), data),
         lambda data: patched(4, struct.pack("<I", 99), data),
         lambda data: patched(8 + 100, struct.pack("<I", 2**32 - 1), data),
         lambda data: patched(8 + 104, struct.pack("<I", 2**32 - 1), data),
         lambda data: patched(8 + 45, struct.pack("<H", 2**16 - 1), data),
     ],
-    ids=["shorter than its fixed part", "schema definition", "symbols", "symbol length"],
+    ids=[
+        "far shorter than its fixed part",
+        "shorter than its fixed part",
+        "schema definition",
+        "symbols",
+        "symbol length",
+    ],
 )
 def test_a_header_that_announces_more_than_it_holds_is_refused(change: Callable[[bytes], bytes]):
     assert refusal(change(encoded())) == (

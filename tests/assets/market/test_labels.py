@@ -1,4 +1,4 @@
-"""Labels: the documented examples under both rules, the borders of the window, and what must not come back."""
+"""Labels: the documented examples under both rules, the window's borders, and what must not come back."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,10 @@ def nearly_stopped(stop: int) -> list:
 
 
 EXAMPLES = {
-    "L01": ([STILL, (0, 1, -2, 0), (0, 12, 0, 12), *flat(12, 5)], {LL: won(2, 1, 3.0), LS: lost("stop", 12, 1)}),
+    "L01": (
+        [STILL, (0, 1, -2, 0), (0, 12, 0, 12), *flat(12, 5)],
+        {LL: won(2, 1, 3.0), LS: lost("stop", 12, 1)},
+    ),
     "L02": ([STILL, (0, 12, 0, 10)], {LL: won(0, 0, 4.0)}),
     "L03": ([STILL, (0, 0, -6, -4), (-4, 12, -4, 12)], {LL: lost("stop", 6, 0)}),
     "L04": ([STILL, STILL, (0, 12, -6, 0)], {LL: lost("both", 6, 1), LS: lost("stop", 12, 1)}),
@@ -145,9 +148,7 @@ def test_compat_watches_900_rows_whatever_the_seconds_between_them():
 
 
 def test_a_duplicate_row_of_compat_is_a_row_of_the_window():
-    bars = month_bars(
-        stretch([STILL] * 3), stretch([(0, 12, 0, 12)], "2025-10-15T09:00:02"), rules="compat"
-    )
+    bars = month_bars(stretch([STILL] * 3), stretch([(0, 12, 0, 12)], "2025-10-15T09:00:02"), rules="compat")
     assert result(label_rows(bars), LL) == won(0, 1, 4.0)
 
 
@@ -177,13 +178,18 @@ def test_prices_are_never_segmented_at_jumps_so_every_row_has_its_labels():
     sawtooth = [(0, 0, 0, 0), (24, 24, 24, 24)] * 500  # a 6-point move every second
     labels = label_rows(one_session(sawtooth))
     assert labels.outcome.shape == (6, 1000)
-    assert [int((labels.outcome[number] == OUTCOMES.index("no_entry")).sum()) for number in range(6)] == [1] * 6
+    assert [int((labels.outcome[number] == OUTCOMES.index("no_entry")).sum()) for number in range(6)] == [
+        1
+    ] * 6
     assert result(labels, LL, row=1) == won(0, 1, 4.0)
 
 
 def test_a_month_above_500_000_rows_means_the_same_as_a_session_of_it():
     one = wave(27_000)
-    days = [f"2025-10-{day:02d}T07:30:00" for day in (*range(1, 4), *range(6, 11), *range(13, 18), *range(20, 25), 27)]
+    days = [
+        f"2025-10-{day:02d}T07:30:00"
+        for day in (*range(1, 4), *range(6, 11), *range(13, 18), *range(20, 25), 27)
+    ]
     many = month_bars(*(stretch(one.bars, day, base=0) for day in days))
     assert len(many) > 500_000
     alone, together = label_rows(month_bars(one)), label_rows(many)
@@ -206,5 +212,7 @@ def test_brackets_are_the_documented_six():
 
 
 def test_an_unknown_mode_is_refused_with_the_modes_there_are():
-    with pytest.raises(ValueError, match=r"'medium_vol_long' is no mode; choose one of low_vol_long, .*high_vol_short"):
+    with pytest.raises(
+        ValueError, match=r"'medium_vol_long' is no mode; choose one of low_vol_long, .*high_vol_short"
+    ):
         bracket_of("medium_vol_long")

@@ -51,7 +51,9 @@ def winners(bars: MonthBars, *, horizon: int = HORIZON_ROWS, wider: int = 0) -> 
 
 def only_traded(bars: MonthBars) -> MonthBars:
     """A session without its filled rows."""
-    columns = {name: getattr(bars, name)[~bars.is_filled] for name in ("seconds", *PRICES, "volume", "is_filled")}
+    columns = {
+        name: getattr(bars, name)[~bars.is_filled] for name in ("seconds", *PRICES, "volume", "is_filled")
+    }
     session = replace(bars.summary.sessions[0], rows=int((~bars.is_filled).sum()))
     return replace(bars, **columns, summary=replace(bars.summary, sessions=(session,)))
 

@@ -78,7 +78,9 @@ def test_a_window_after_large_values_has_forgotten_them():
 @pytest.mark.parametrize("rows", [0, 1, 29, 30, 31])
 def test_a_column_shorter_than_the_window_keeps_its_length(rows):
     values = np.arange(rows)
-    assert len(rolling_sum(values, 30)) == len(rolling_max(values, 30)) == len(rolling_slope(values, 30)) == rows
+    assert (
+        len(rolling_sum(values, 30)) == len(rolling_max(values, 30)) == len(rolling_slope(values, 30)) == rows
+    )
 
 
 def test_a_quotient_by_zero_is_missing():

@@ -167,9 +167,21 @@ def test_an_instrument_with_two_symbols_on_one_date_is_refused():
     )
 
 
-def test_overlapping_intervals_that_agree_are_no_contradiction():
-    twice = {"ESZ5": [SymbolInterval(*ALWAYS, 1), SymbolInterval(*ALWAYS, 1)]}
-    assert len(selected(file_of_records(records_of(bars_at("ESZ5", DAY, "09:00:00")), twice)).sessions) == 1
+@pytest.mark.parametrize(
+    "mappings",
+    [
+        {"ESZ5": [SymbolInterval(*ALWAYS, 1), SymbolInterval(*ALWAYS, 1)]},
+        {
+            "ESZ5": [SymbolInterval(*ALWAYS, 1)],
+            "ESH6": [SymbolInterval(*ALWAYS, 2)],
+            "ESM6": [SymbolInterval(*ALWAYS, 2)],
+        },
+    ],
+    ids=["intervals that agree", "an instrument without a bar"],
+)
+def test_overlapping_intervals_that_contradict_nothing_are_taken(mappings):
+    [chosen] = selected(file_of_records(records_of(bars_at("ESZ5", DAY, "09:00:00")), mappings)).sessions
+    assert chosen.choice.contract == "ES-2025-12"
 
 
 # ---- contracts and duplicates ----

@@ -137,6 +137,30 @@ def test_a_traded_second_of_zero_volume_is_not_filled():
     assert rows(bars, "07:30:00") == [("12:30:00", (0, 1, -1, 1), 0, False)]
 
 
+# ---- what must not come back ----
+
+
+def test_timestamps_are_those_of_the_records_and_never_spread_evenly():
+    bars = bars_at("ESZ5", DAY, "07:30:00", "07:30:01", "08:00:00", "12:34:56", "14:59:59")
+    month = filled(file_of(bars))
+    assert month.seconds[~month.is_filled].tolist() == [bar.second for bar in bars]
+    assert month.close[~month.is_filled].tolist() == [BASE_TICKS + number for number in range(5)]
+
+
+def test_contracts_and_spreads_are_never_interleaved_in_a_session():
+    prices = {"ESZ5": (0, 9), "ESH6": (220, 8), "ESZ5-ESH6": (-26_500, 99)}
+    bars = [
+        Bar(symbol, f"{DAY} 07:30:{second:02d}", ticks, volume)
+        for second in range(30)
+        for symbol, (ticks, volume) in prices.items()
+    ]
+    month = filled(file_of(bars))
+    assert len(month) == 27_000
+    assert set(month.close.tolist()) == set(month.open.tolist()) == {BASE_TICKS}
+    assert month.to_frame()["contract"].unique().to_list() == ["ES-2025-12"]
+    assert int(month.volume.sum()) == 30 * 9
+
+
 # ---- the close ----
 
 
@@ -151,9 +175,7 @@ def test_a_traded_second_of_zero_volume_is_not_filled():
 )
 def test_worked_example_t01_first_and_last_row(day: str, first: str, last: str):
     symbol = "ESH5" if day < "2025-06" else "ESZ5"
-    bars = filled(
-        file_of(bars_at(symbol, day, "07:00:00", "15:00:00")[:1] + bars_at(symbol, day, "12:00:00")), day[:7]
-    )
+    bars = filled(file_of(bars_at(symbol, day, "07:00:00", "12:00:00")), day[:7])
     assert (utc(bars, 0), utc(bars, -1), len(bars)) == (first, last, 27_000)
 
 
@@ -171,18 +193,16 @@ def test_no_row_lies_at_or_after_the_close_and_bars_there_are_counted(
     day: str, symbol: str, close: str, seconds: int
 ):
     """The predecessor made 1,623,600 rows after early closes."""
-    at_close, before_1500 = f"{close}:00", "14:59:59"
-    late = [at_close, before_1500, "15:00:00", "16:00:00"] if close != "15:00" else ["15:00:00", "16:00:00"]
-    month = filled(file_of(bars_at(symbol, day, "07:30:00", *late)), day[:7])
+    bars = bars_at(symbol, day, "07:30:00", f"{close}:00", "14:59:59", "15:00:00", "16:00:00")
+    if close == "15:00":
+        del bars[1:3]
+    month = filled(file_of(bars), day[:7])
     [session] = month.summary.sessions
-    assert (session.close_ct, session.rows, session.bars_after_close) == (
-        close,
-        seconds,
-        2 if len(late) == 4 else 0,
-    )
+    assert (session.close_ct, session.rows) == (close, seconds)
+    assert session.bars_after_close == len([bar for bar in bars[1:] if bar.at < f"{day} 15:00:00"])
+    assert month.seconds[-1] == Bar("", f"{day} {close}:00").second - 1
     assert set(month.close.tolist()) == {BASE_TICKS}
     assert month.summary.expected_rows == seconds
-    assert utc(month, -1) < at_close.replace(close[:2], f"{int(close[:2]) + 6}", 1)
 
 
 # ---- what is told of the month ----

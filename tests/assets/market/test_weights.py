@@ -65,7 +65,9 @@ def labels_of(outcomes: list[str], mae: list[int], seconds: list[int]) -> Labels
 
 
 def test_every_loser_weighs_the_decay_whatever_its_outcome():
-    labels = labels_of(["stop", "both", "timeout", "session_end", "no_entry"], [7, 6, -1, -1, -1], [1, 2, -1, -1, -1])
+    labels = labels_of(
+        ["stop", "both", "timeout", "session_end", "no_entry"], [7, 6, -1, -1, -1], [1, 2, -1, -1, -1]
+    )
     np.testing.assert_array_equal(weigh(labels, 0.75), np.full((6, 5), np.float32(0.75)))
 
 

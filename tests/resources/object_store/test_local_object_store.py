@@ -220,6 +220,18 @@ def test_links_in_circles_end_a_listing_and_hide_nothing(store: LocalObjectStore
     assert store.head(BUCKET, "itself") is None
 
 
+@pytest.mark.parametrize("target", ["nowhere", "link"])
+def test_a_link_that_leads_nowhere_can_be_replaced_and_is_no_folder(
+    store: LocalObjectStore, root: Path, target: str
+) -> None:
+    store.put_bytes(BUCKET, "a", b"")
+    (root / BUCKET / "link").symlink_to(target)
+    with pytest.raises(InvalidKey, match="either a file or a folder"):
+        store.put_bytes(BUCKET, "link/b", b"")
+    store.put_bytes(BUCKET, "link", b"an object now")
+    assert keys(store) == ["a", "link"]
+
+
 def test_the_root_itself_may_be_a_link(root: Path, tmp_path: Path) -> None:
     root.mkdir()
     (tmp_path / "alias").symlink_to(root)
