@@ -187,7 +187,7 @@ def _label_codes(
     instruments = np.ascontiguousarray(file.records["instrument_id"])[records]
     known = np.sort(pl.Series(instruments).unique().to_numpy())
     index = known.searchsorted(instruments)
-    ids = known.tolist()
+    ids = dict.fromkeys(known.tolist())
     codes = np.empty(len(seconds), dtype=np.int32)
     labels: dict[str, int] = {}
     start = 0

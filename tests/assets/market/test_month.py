@@ -2,7 +2,9 @@
 
 import json
 import pickle
+from datetime import date
 
+import polars as pl
 import pytest
 
 from assets.market import published
@@ -56,6 +58,19 @@ def test_tables_made_together_and_one_after_another_are_equal_bytes(recipe, runs
         make(apart, *tables, recipe=recipe)
     assert apart.published() == objects_of(recipe)
     assert published.month_state(apart, MONTH, recipe) == "done"
+
+
+def test_no_row_lies_before_the_first_trade_of_a_late_session_or_after_an_early_close():
+    """The predecessor filled heads backwards and made 1,623,600 rows after early closes."""
+    table = published.read_training_table(store_with_month(), MONTH).frame
+    chicago = table["timestamp"].dt.convert_time_zone("America/Chicago").dt.to_string("%d %H:%M:%S")
+    sessions = table.with_columns(at=chicago).group_by("session_date", maintain_order=True)
+    assert sessions.agg(pl.col("at").first(), pl.col("at").last().alias("last")).rows() == [
+        (date(2025, 11, 25), "25 14:00:00", "25 14:59:59"),
+        (date(2025, 11, 26), "26 07:30:00", "26 14:59:59"),
+        (date(2025, 11, 28), "28 07:30:00", "28 12:14:59"),
+    ]
+    assert not table["is_filled"][0]
 
 
 def test_a_second_time_gives_the_same_bytes():
