@@ -63,8 +63,8 @@ class MarketMonthConfig(dg.Config):
         """How many months a range works on at once; raises PermanentFailure for fewer than one."""
         if self.workers is not None and self.workers < 1:
             raise PermanentFailure(
-                f"Launch config of market_month: workers: {self.workers} is too few, at least one process has "
-                "to do the work; leave it out to use every core"
+                f"Launch config of market_month: workers: {self.workers} is too few, one process at least "
+                "has to work; leave it out to use every core"
             )
         return self.workers or available_cores()
 

@@ -20,6 +20,9 @@ Change = Literal["changed input", "changed config", "changed code"]
 # recorded month fails when the bytes change and this does not.
 CODE_VERSION = "1"
 
+# The weights of 90 years ago are e**-54 of the reference's, still a number in 32 bits.
+_FIRST_REFERENCE, _LAST_REFERENCE = Month(2000, 1), Month(2099, 12)
+
 DEFAULT_DECAY_REFERENCE = "2025-10"
 
 
@@ -35,9 +38,14 @@ class Recipe:
         _refuse_unknown("rules", self.rules, get_args(Rules))
         _refuse_unknown("duplicates", self.duplicates, get_args(Duplicates))
         try:
-            Month.parse(self.decay_reference_month)
+            reference = Month.parse(self.decay_reference_month)
         except ValueError as error:
             raise ValueError(f"decay_reference_month: {error}") from error
+        if not _FIRST_REFERENCE <= reference <= _LAST_REFERENCE:
+            raise ValueError(
+                f"decay_reference_month: '{reference}' would make every weight vanish or overflow; choose "
+                f"a month from {_FIRST_REFERENCE} to {_LAST_REFERENCE}"
+            )
 
     def decay_reference(self, month: str) -> str:
         """The month whose weights decay by nothing: under compat it is always the month itself."""

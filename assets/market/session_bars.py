@@ -183,7 +183,7 @@ def fill_sessions(file: VendorFile, selection: Selection, rules: Rules) -> Month
             "0.001 is the finest that compat takes; use the rules strict, or download the file again"
         )
     volume = np.where(is_filled, 0, bars["volume"].astype(np.int64))
-    summaries = _summaries(selection, grids, volume)
+    summaries = _summaries(file, selection, grids)
     return MonthBars(
         rules=rules,
         unit=unit,
@@ -249,9 +249,7 @@ def _price_unit(prices: Mapping[str, Integers], rules: Rules) -> int:
     return int(np.gcd.reduce([TICK, *(np.gcd.reduce(price) for price in prices.values())]))
 
 
-def _summaries(selection: Selection, grids: list[_Grid], volume: Integers) -> tuple[SessionSummary, ...]:
-    rows = [len(grid.seconds) for grid in grids]
-    volumes = np.add.reduceat(volume, np.concatenate([[0], np.cumsum(rows)[:-1]]))
+def _summaries(file: VendorFile, selection: Selection, grids: list[_Grid]) -> tuple[SessionSummary, ...]:
     return tuple(
         SessionSummary(
             session_date=str(chosen.session.date),
@@ -259,7 +257,7 @@ def _summaries(selection: Selection, grids: list[_Grid], volume: Integers) -> tu
             close_ct=chosen.session.close.strftime("%H:%M"),
             rows=len(grid.seconds),
             added_rows=int(grid.is_filled.sum()),
-            volume=int(session_volume),
+            volume=_session_volume(file, chosen),
             contract_volume=chosen.choice.volume,
             runner_up=chosen.choice.runner_up,
             runner_up_volume=chosen.choice.runner_up_volume,
@@ -267,8 +265,14 @@ def _summaries(selection: Selection, grids: list[_Grid], volume: Integers) -> tu
             duplicates_dropped=chosen.duplicates_dropped,
             bars_after_close=_bars_after_close(chosen),
         )
-        for chosen, grid, session_volume in zip(selection.sessions, grids, volumes, strict=True)
+        for chosen, grid in zip(selection.sessions, grids, strict=True)
     )
+
+
+def _session_volume(file: VendorFile, chosen: ChosenBars) -> int:
+    """Volume of the records inside the session, from the file: a claim compares the rows' with it."""
+    first, end = chosen.seconds.searchsorted([chosen.session.opens_at, chosen.session.closes_at])
+    return int(file.records["volume"][chosen.records[first:end]].sum())
 
 
 def _bars_after_close(chosen: ChosenBars) -> int:

@@ -106,9 +106,7 @@ class _Watch:
         self.finished += 1
         self.succeeded += len(codes) - len(failures)
         self.journal.on_batch(
-            Progress(
-                self.finished, self.batches, self.second_pass, self.attempted, self.succeeded, failures
-            )
+            Progress(self.finished, self.batches, self.second_pass, self.attempted, self.succeeded, failures)
         )
 
 

@@ -14,3 +14,7 @@ class WavesRefused(PermissionError):
 
 class WavesUnavailable(ConnectionError):
     """The service could not be reached, was overloaded or failed, after all retries."""
+
+
+class IdentityUnavailable(RuntimeError):
+    """No identity token can be had. It ends nothing: the service is asked without one."""

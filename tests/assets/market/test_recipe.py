@@ -30,6 +30,11 @@ def test_the_defaults_are_the_documented_ones():
             "decay_reference_month: '2025' is not a month; write it as YYYY-MM, for example 2025-10",
         ),
         (
+            {"decay_reference_month": "9999-12"},
+            "decay_reference_month: '9999-12' would make every weight vanish or overflow; choose a month from "
+            "2000-01 to 2099-12",
+        ),
+        (
             {"decay_reference_month": "2025-13"},
             "decay_reference_month: '2025-13' is not a month; write it as YYYY-MM, for example 2025-10",
         ),

@@ -1,0 +1,74 @@
+"""The runlist: the CSV of CAMs with a priority rank as the work list of a run.
+
+Not here: where the file lies (`settings`), and how the list is cut into batches.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+import polars as pl
+
+from assets.aim import fields
+from assets.aim.cams import first_of_each_cam, repaired
+from assets.aim.csv_records import CsvRecords, Rejection
+from assets.failures import PermanentFailure
+
+_RANK_NAMES: Final = ("priorityrank", "rank")
+_ABSENT: Final = ("nan", "none", "null")
+_TEXTS: Final = {"Vehicle": pl.String, "Size": pl.String, "Rank": pl.String}
+
+
+@dataclass(frozen=True, slots=True)
+class Runlist:
+    """The CAMs of a run in rank order, columns Vehicle and Size, one row per (vehicle key, size key).
+
+    Of the `read` rows, `dropped` had no Vehicle or Size or were no record, `duplicate` came after another row of
+    the same CAM, `cut` were beyond the limit; the others are here. `rejections` are the first of those that were no
+    record.
+    """
+
+    cams: pl.DataFrame
+    read: int
+    dropped: int
+    duplicate: int
+    cut: int
+    rejections: tuple[Rejection, ...]
+
+
+def read_runlist(stream: BinaryIO, name: str, limit: int) -> Runlist:
+    """Read, repair, rank, de-duplicate and cut a runlist.
+
+    Rows are in order of their rank, those without a number last, equal ones as in the file; without a rank column
+    they stay in file order. A row shorter than the header lacks its last fields, a longer one is dropped: which of
+    its fields has a comma too many is anyone's guess.
+
+    Args:
+        stream: the file.
+        name: how messages call it.
+        limit: the most CAMs to keep, `AIM_TOTAL_OVERALL`.
+
+    Raises:
+        PermanentFailure: a line is no UTF-8 text, the column Vehicle or Size is missing, or no row is left.
+    """
+    records = CsvRecords(stream)
+    header = next(records, [])
+    _refuse_foreign_text(records, name)
+    places = _places(header, name)
+    texts = pl.DataFrame(list(_rows(records, len(header), places)), _TEXTS, orient="row")
+    _refuse_foreign_text(records, name)
+    cams = _ranked(texts)
+    distinct = first_of_each_cam(cams)
+    if distinct.is_empty():
+        raise PermanentFailure(
+            f"{name} has no usable row: {len(texts) + records.rejections.count} were read and none has both a "
+            "Vehicle and a Size; send a runlist with both"
+        )
+    return Runlist(
+        cams=distinct.head(limit),
+        read=texts.height + records.rejections.count,
+        dropped=texts.height - cams.height + records.rejections.count,
+        duplicate=cams.height - distinct.height,
+        cut=max(0, distinct.height - limit),
+        rejections=tuple(records.rejections.kept),
+    )
