@@ -45,12 +45,14 @@ class CsvRecords(Iterator[list[str]]):
 
     After each record, `line` is the line it began on. Lines that cannot be read, and records that the caller
     gives to `reject`, are added to `rejections`. Where such a record spans lines, as after a stray quote, only its
-    first line is lost: the others are read again as records of their own.
+    first line is lost: the others are read again as records of their own. `first_foreign_line` is the first line
+    that was no UTF-8 text.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
         self.line = 0
         self.rejections = Rejections()
+        self.first_foreign_line: int | None = None
         self._lines = _Lines(stream)
         self._reader = csv.reader(self._lines, strict=True)
 
@@ -61,8 +63,7 @@ class CsvRecords(Iterator[list[str]]):
                 fields = next(self._reader)
             except (csv.Error, _UnreadableLine) as error:
                 self._note_line()
-                is_line = isinstance(error, _UnreadableLine) and len(self._lines.taken) == 1
-                self.reject(str(error) if is_line else "has a stray quote or carriage return")
+                self._reject_unreadable(error)
                 continue
             if len(fields) > 1 or (fields and fields[0].strip()):
                 self._note_line()
@@ -73,12 +74,24 @@ class CsvRecords(Iterator[list[str]]):
         self.rejections.add(self.line, reason)
         self._lines.give_back_all_but_the_first()
 
+    def _reject_unreadable(self, error: Exception) -> None:
+        if not isinstance(error, _UnreadableLine) or len(self._lines.taken) > 1:
+            self.reject("has a stray quote or carriage return")
+            return
+        if isinstance(error, _ForeignLine) and self.first_foreign_line is None:
+            self.first_foreign_line = self.line
+        self.reject(str(error))
+
     def _note_line(self) -> None:
         self.line = self._lines.number - len(self._lines.taken) + 1
 
 
-class _UnreadableLine(Exception):  # noqa: N818 -- a condition of the line, never seen outside this module
-    """A line that is no text, or too long to be one."""
+class _UnreadableLine(Exception):
+    """A line that is no text, or too long to be one; never seen outside this module."""
+
+
+class _ForeignLine(_UnreadableLine):
+    """A line of another encoding."""
 
 
 class _Lines(Iterator[str]):
@@ -118,8 +131,8 @@ class _Lines(Iterator[str]):
                 raw = self._stream.readline(MAX_LINE_BYTES)
             return _UnreadableLine(f"is longer than {MAX_LINE_BYTES:,} bytes")
         if b"\0" in raw:
-            return _UnreadableLine("holds a NUL, as text in UTF-16 does")
+            return _ForeignLine("holds a NUL, as text in UTF-16 does")
         try:
             return raw.decode()
         except UnicodeDecodeError as error:
-            return _UnreadableLine(f"is not UTF-8 from its byte {error.start + 1} on")
+            return _ForeignLine(f"is not UTF-8 from its byte {error.start + 1} on")

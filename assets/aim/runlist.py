@@ -53,22 +53,55 @@ def read_runlist(stream: BinaryIO, name: str, limit: int) -> Runlist:
     """
     records = CsvRecords(stream)
     header = next(records, [])
-    _refuse_foreign_text(records, name)
-    places = _places(header, name)
+    places = [] if records.first_foreign_line else _places(header, name)
     texts = pl.DataFrame(list(_rows(records, len(header), places)), _TEXTS, orient="row")
-    _refuse_foreign_text(records, name)
+    if records.first_foreign_line:
+        raise PermanentFailure(f"{name}: line {records.first_foreign_line} is not UTF-8; save the file as UTF-8 CSV")
     cams = _ranked(texts)
     distinct = first_of_each_cam(cams)
+    read = texts.height + records.rejections.count
     if distinct.is_empty():
         raise PermanentFailure(
-            f"{name} has no usable row: {len(texts) + records.rejections.count} were read and none has both a "
-            "Vehicle and a Size; send a runlist with both"
+            f"{name}: none of its {read:,} rows has both a Vehicle and a Size; send a runlist with both"
         )
     return Runlist(
         cams=distinct.head(limit),
-        read=texts.height + records.rejections.count,
-        dropped=texts.height - cams.height + records.rejections.count,
+        read=read,
+        dropped=read - cams.height,
         duplicate=cams.height - distinct.height,
         cut=max(0, distinct.height - limit),
         rejections=tuple(records.rejections.kept),
+    )
+
+
+def _places(header: Sequence[str], name: str) -> list[int | None]:
+    """Where Vehicle, Size and Rank stand in a row; the rank may be nowhere."""
+    names = [column.strip().casefold() for column in header]
+    for needed in ("Vehicle", "Size"):
+        if needed.casefold() not in names:
+            raise PermanentFailure(
+                f"{name} lacks the column {needed}; its header is {', '.join(header)[:200]!r}; send a runlist with "
+                "the columns Vehicle, Size and PriorityRank"
+            )
+    rank = next((names.index(rank) for rank in _RANK_NAMES if rank in names), None)
+    return [names.index("vehicle"), names.index("size"), rank]
+
+
+def _rows(records: CsvRecords, width: int, places: Sequence[int | None]) -> Iterator[tuple[str | None, ...]]:
+    for row in records:
+        if any(extra.strip() for extra in row[width:]):
+            records.reject(f"has {len(row)} fields under a header of {width}")
+            continue
+        yield tuple(row[place] if place is not None and place < len(row) else None for place in places)
+
+
+def _ranked(texts: pl.DataFrame) -> pl.DataFrame:
+    """The usable rows, repaired, in rank order."""
+    is_present = ~pl.col("Vehicle", "Size").str.to_lowercase().is_in(_ABSENT)
+    return (
+        texts.select(fields.number("Rank"))
+        .hstack(repaired(texts["Vehicle"], texts["Size"]))
+        .filter(pl.all_horizontal(is_present))
+        .sort("Rank", nulls_last=True, maintain_order=True)
+        .drop("Rank")
     )

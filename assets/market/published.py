@@ -21,6 +21,9 @@ from assets.market.statistics import published_fingerprint
 SUMMARY_KEY: Final = "quintet.selection"
 DECAY_KEY: Final = "quintet.decay_reference_month"
 
+# A month of 621,000 rows in 82 columns has a footer of 0.1 MB.
+_USUAL_FOOTER_SIZE: Final = 256 * 1024
+
 OBJECT_KEYS: Final[Mapping[TableName, Callable[[str], str]]] = {
     "session_bars": session_bars_key,
     "training_table": training_table_key,
@@ -123,12 +126,10 @@ def read_training_table(store: Store, month: str) -> PublishedTable:
 
 def read_statistics(store: Store, month: str) -> Mapping[str, Any] | None:
     """The published statistics of a month, None where there are none (or none of ours)."""
-    if store.head(BUCKET, statistics_key(month)) is None:
-        return None
     try:
         statistics = json.loads(store.read_bytes(BUCKET, statistics_key(month)))
         published_fingerprint(statistics)
-    except (ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     return statistics
 
@@ -142,15 +143,19 @@ def decoded(data: bytes) -> PublishedTable:
 
 def table_metadata(store: Store, key: str) -> Mapping[str, str] | None:
     """The metadata in a table's Parquet footer, read without its rows; None where it is no table of ours."""
-    if store.head(BUCKET, key) is None:
-        return None
-    length = int.from_bytes(store.read_range(BUCKET, key, -8, 4), "little")
     try:
-        metadata = pl.read_parquet_metadata(BytesIO(store.read_range(BUCKET, key, -(length + 8), length + 8)))
+        metadata = pl.read_parquet_metadata(BytesIO(_footer(store, key)))
         Provenance.from_metadata(metadata)
-    except (pl.exceptions.PolarsError, KeyError, ValueError):
+    except (FileNotFoundError, pl.exceptions.PolarsError, KeyError, ValueError):
         return None
     return metadata
+
+
+def _footer(store: Store, key: str) -> bytes:
+    """The end of a Parquet file from its footer on; the footer's length stands before the last four bytes."""
+    tail = store.read_range(BUCKET, key, -_USUAL_FOOTER_SIZE, _USUAL_FOOTER_SIZE)
+    size = int.from_bytes(tail[-8:-4], "little") + 8
+    return tail if size <= len(tail) else store.read_range(BUCKET, key, -size, size)
 
 
 def object_infos(store: Store, month: str) -> dict[TableName, StoredObject]:

@@ -39,8 +39,8 @@ class Waves(dg.ConfigurableResource, ABC):
     ) -> list[Answer]:
         """Ask for all CAMs in batches, and once more for those that failed; one answer each, in order.
 
-        `started`, with its zone, names the run to the service: `global_<YYYYMMDD_HHMMSS>` in UTC, and the same
-        with `_retry` in the second pass. An answer belongs to the CAM at its place, whatever it echoes.
+        `started`, with its zone, names the run to the service: `global_<YYYYMMDD_HHMMSS>` in UTC, and the
+        same with `_retry` in the second pass. An answer belongs to the CAM at its place, whatever it echoes.
         """
         run_id = f"global_{started.astimezone(UTC):%Y%m%d_%H%M%S}"
 

@@ -19,9 +19,12 @@ def google_identity_token(audience: str) -> str:
 
     request: Any = partial(Request(), timeout=_SECONDS)  # The library's own time-out is 120 s.
     try:
-        return fetch_id_token(request, audience)
-    except GoogleAuthError as error:
+        token = fetch_id_token(request, audience)
+    except (GoogleAuthError, OSError, ValueError) as error:
         raise IdentityUnavailable(
             f"Google gave no identity token ({type(error).__name__}); set GOOGLE_APPLICATION_CREDENTIALS or "
             "run as a service account."
         ) from None
+    if not token:
+        raise IdentityUnavailable("Google gave an empty identity token; check the account.")
+    return token

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -200,7 +200,7 @@ def _slices(table: pl.DataFrame, keys: list[str], first: int) -> list[range]:
     """The rows of each group of a table that is sorted by these keys, numbered from `first`."""
     lengths = table.group_by(keys, maintain_order=True).len()["len"]
     ends = list(accumulate(lengths, initial=first))
-    return [range(start, end) for start, end in zip(ends[:-1], ends[1:], strict=True)]
+    return [range(start, end) for start, end in pairwise(ends)]
 
 
 def _row_of_same_product(own: pl.DataFrame, pool: pl.DataFrame) -> Rows:

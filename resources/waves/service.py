@@ -103,7 +103,7 @@ class Service:
         await self._client.aclose()
 
     async def ask(self, method: str, path: str, **content: Any) -> Reply:
-        """Send a request as often as the policy allows; `content` is what httpx calls params, content, headers.
+        """Send a request as often as the policy allows; `content` is for httpx (params, content, headers).
 
         A 401 is answered with a new login and token, 2 times, which takes no attempt. No answer, 429 and 5xx
         are tried again 3 times.
@@ -173,22 +173,30 @@ class Service:
             reply = Reply(None, problem=f"got no whole answer ({type(error).__name__})")
         return replace(reply, problem=f"{method} {path} {reply.problem}") if reply.problem else reply
 
-    async def _follow(self, request: httpx.Request, has_secret_body: bool) -> Reply:
+    async def _follow(
+        self, request: httpx.Request, has_secret_body: bool, redirects_left: int = MOST_REDIRECTS
+    ) -> Reply:
         """Send a request and follow redirects. What is secret stays with our host."""
-        sets_cookie = False
-        for _ in range(1 + MOST_REDIRECTS):
-            response = await self._exchange(request)
-            sets_cookie |= _is_same_host(self._url, request.url) and bool(response.cookies)
-            following = response.next_request
-            if following is None:
-                return replace(_reply(response), sets_cookie=sets_cookie)
-            if not _is_same_host(self._url, following.url):
-                following.headers.pop("Authorization", None)
-                following.headers.pop("Cookie", None)
-                if has_secret_body and following.method == "POST":
-                    return Reply(response.status_code, problem="was sent on to another host")
-            request = following
-        return Reply(response.status_code, problem=f"was sent on more than {MOST_REDIRECTS} times")
+        response = await self._exchange(request)
+        following = response.next_request
+        if following is None:
+            reply = _reply(response)
+        elif not redirects_left:
+            reply = Reply(response.status_code, problem=f"was sent on more than {MOST_REDIRECTS} times")
+        elif self._is_kept_from(following, has_secret_body):
+            reply = Reply(response.status_code, problem="was sent on to another host")
+        else:
+            reply = await self._follow(following, has_secret_body, redirects_left - 1)
+        sets_cookie = _is_same_host(self._url, request.url) and bool(response.cookies)
+        return replace(reply, sets_cookie=reply.sets_cookie or sets_cookie)
+
+    def _is_kept_from(self, request: httpx.Request, has_secret_body: bool) -> bool:
+        """Take our secrets out of the headers of a request to another host; True if its body is secret too."""
+        if _is_same_host(self._url, request.url):
+            return False
+        request.headers.pop("Authorization", None)
+        request.headers.pop("Cookie", None)
+        return has_secret_body and request.method == "POST"
 
     async def _exchange(self, request: httpx.Request) -> httpx.Response:
         status = None
@@ -214,7 +222,9 @@ def checked_url(url: str) -> httpx.URL:
     except httpx.InvalidURL:
         parsed = httpx.URL()
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query or parsed.fragment:
-        raise WavesMisconfigured("AIM_WAVES_URL is no http or https address of a host, with or without a path.")
+        raise WavesMisconfigured(
+            "AIM_WAVES_URL is no http or https address of a host, with or without a path."
+        )
     if parsed.userinfo:
         raise WavesMisconfigured("AIM_WAVES_URL holds a user or password; give AIM_SERVICE_PASSWORD instead.")
     return parsed

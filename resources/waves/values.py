@@ -102,8 +102,9 @@ class Usage:
 
 
 def _count(value: object) -> int:
-    is_count = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return max(0, int(value)) if is_count else 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return 0
+    return max(0, int(value))
 
 
 @dataclass(frozen=True, slots=True)
