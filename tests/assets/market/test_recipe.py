@@ -31,8 +31,10 @@ def test_the_defaults_are_the_documented_ones():
         ),
         (
             {"decay_reference_month": "9999-12"},
-            "decay_reference_month: '9999-12' would make every weight vanish or overflow; choose a month from "
-            "2000-01 to 2099-12",
+            (
+                "decay_reference_month: '9999-12' would make every weight vanish or overflow; choose a month "
+                "from 2000-01 to 2099-12"
+            ),
         ),
         (
             {"decay_reference_month": "2025-13"},

@@ -132,13 +132,14 @@ def test_the_largest_volumes_add_up_exactly():
 def test_an_unmapped_instrument_in_a_session_is_refused(rules, clock: str, with_others: bool):
     bars = [
         Bar("ESZ5", "2025-10-14 09:00:00"),
+        Bar("nobody", f"{DAY} 06:00:00"),
         Bar("nobody", f"{DAY} {clock}"),
         Bar("nobody", f"{DAY} 16:00:00"),
     ]
     bars += bars_at("ESZ5", DAY, "10:00:00") if with_others else []
     file = file_of_records(records_of(bars), mappings_of({"ESZ5": ids_of(bars)["ESZ5"]}))
     assert refusal(file, recipe=Recipe(rules)) == (
-        f"instrument {ids_of(bars)['nobody']} (record 2) has no symbol in the header, bars without one in "
+        f"instrument {ids_of(bars)['nobody']} (record 3) has no symbol in the header, bars without one in "
         f"the session of {DAY}: 1; download it again with its symbol mappings"
     )
 

@@ -224,6 +224,7 @@ def test_spread_prices_survive_the_published_table():
 
 def test_a_grid_finer_than_a_thousandth_is_refused():
     bars = bars_at("ESZ5-ESH6", DAY, "09:00:00")
+    assert compat_bars(priced(bars, {0: 0.001})).point_value == 0.001
     with pytest.raises(PermanentFailure) as failure:
         compat_bars(priced(bars, {0: 0.0005}))
     assert str(failure.value) == (
