@@ -9,7 +9,7 @@ from pathlib import Path
 from assets.failures import PermanentFailure
 from assets.market.dbn import read_dbn
 from assets.market.month import MonthOutcome, MonthRequest, make_month
-from assets.market.months import RAW_PREFIX, month_of_raw_key, raw_key, training_table_key
+from assets.market.months import FIRST_MONTH, RAW_PREFIX, month_of_raw_key, raw_key, training_table_key
 from assets.market.recipe import Recipe
 from assets.market.session_calendar import CHICAGO
 
@@ -60,6 +60,10 @@ def make_single_file(source: Path, output: Path, recipe: Recipe) -> MonthOutcome
     """
     data = source.read_bytes()
     month = month_of_raw_key(RAW_PREFIX + source.name) or _month_of_middle_bar(data, source.name)
+    if month < FIRST_MONTH:
+        raise PermanentFailure(
+            f"{source}: its bars lie in {month}, and months begin with {FIRST_MONTH}; choose a later file"
+        )
     request = MonthRequest(month, recipe, frozenset({"session_bars", "training_table"}))
     outcome = make_month(_TwoFiles(month, data, output), request)
     if outcome.broken_claims:

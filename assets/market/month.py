@@ -227,11 +227,12 @@ class _Work:
         month, rules = self._request.month, self._request.recipe.rules
         table = published.read_session_bars(self._store, month)
         found = table.provenance
-        is_fitting = (found.rules, found.code_version) == (rules, CODE_VERSION)
-        if "training_table" in self._request.tables and not is_fitting:
+        # The statistics take their rules from the training table.
+        wanted = rules if "training_table" in self._request.tables else found.rules
+        if (found.rules, found.code_version) != (wanted, CODE_VERSION):
             raise PermanentFailure(
                 f"{self._store.uri(BUCKET, session_bars_key(month))}: made with rules '{found.rules}' and "
-                f"code version {found.code_version}, wanted are '{rules}' and {CODE_VERSION}; "
+                f"code version {found.code_version}, wanted are '{wanted}' and {CODE_VERSION}; "
                 f"materialise market/session_bars of {month} again"
             )
         return table

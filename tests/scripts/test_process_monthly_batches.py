@@ -332,6 +332,14 @@ def test_a_refused_file_ends_with_1_and_one_sentence_and_leaves_the_old_table(ca
     assert target.read_bytes() == b"the old table"
 
 
+def test_a_file_from_before_the_first_month_ends_with_1_and_one_sentence(capsys, tmp_path):
+    source = tmp_path / "glbx-mdp3-20100601-20100630.ohlcv-1s.dbn.zst"
+    source.write_bytes(tiny_file(LAST))
+    assert main(["--input", str(source), "--output", str(tmp_path / "june.parquet")]) == 1
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.endswith("its bars lie in 2010-06, and months begin with 2010-07; choose a later file")
+
+
 def test_a_table_that_cannot_be_written_ends_with_1_and_leaves_no_half_file(capsys, tmp_path, monkeypatch):
     source, target = tmp_path / "download.dbn.zst", tmp_path / "tables" / "october.parquet"
     source.write_bytes(tiny_file(LAST))

@@ -123,12 +123,13 @@ def test_a_training_table_is_not_made_from_session_bars_of_other_rules():
     assert store.published() == objects_of()
 
 
-def test_a_training_table_is_not_made_from_session_bars_of_older_code(monkeypatch):
+@pytest.mark.parametrize("table", ["training_table", "month_statistics"])
+def test_no_table_is_made_from_session_bars_of_older_code(monkeypatch, table):
     monkeypatch.setattr(month_module, "CODE_VERSION", "next")
     with pytest.raises(
         PermanentFailure, match="wanted are 'strict' and next; materialise market/session_bars"
     ):
-        make(store_with_month(), "training_table")
+        make(store_with_month(), table)
 
 
 @pytest.mark.parametrize(
