@@ -125,11 +125,12 @@ def test_a_training_table_is_not_made_from_session_bars_of_other_rules():
 
 @pytest.mark.parametrize("table", ["training_table", "month_statistics"])
 def test_no_table_is_made_from_session_bars_of_older_code(monkeypatch, table):
+    store = store_with_month()
     monkeypatch.setattr(month_module, "CODE_VERSION", "next")
     with pytest.raises(
         PermanentFailure, match="wanted are 'strict' and next; materialise market/session_bars"
     ):
-        make(store_with_month(), table)
+        make(store, table)
 
 
 @pytest.mark.parametrize(
