@@ -345,3 +345,21 @@ def test_decoded_gives_the_rows_and_the_metadata():
     table = decoded(to_parquet(frame, {"quintet.rules": "strict"}))
     assert_frame_equal(table.frame, frame)
     assert table.metadata["quintet.rules"] == "strict"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pl.col("price") + 1,
+        pl.when(pl.col("price") > 2).then(None).otherwise(pl.col("price")).alias("price"),
+        pl.col("price").cast(pl.Float32),
+        pl.lit(0).alias("surplus"),
+    ],
+    ids=["value", "null", "type", "column"],
+)
+def test_a_table_that_does_not_read_back_as_it_was_written_is_never_published(changed: pl.Expr):
+    frame = pl.DataFrame({"row": range(4), "price": [1.0, 2.0, 3.0, None]})
+    metadata = {"made": "by hand"}
+    assert published.verified(frame, to_parquet(frame, metadata)).frame is frame
+    with pytest.raises(RuntimeError, match="does not read back"):
+        published.verified(frame, to_parquet(frame.with_columns(changed), metadata))
