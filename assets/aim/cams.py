@@ -1,4 +1,7 @@
-"""CAMs: the pair of Vehicle and Size that a shopper lands on. Its repair, its identity, and the key in tables."""
+"""CAMs: the pair of Vehicle and Size that a shopper lands on. Its repair, its identity, its key in tables.
+
+Not here: what a size is (`sizes`) and which names are one vehicle (`vehicles`).
+"""
 
 from typing import Final, NamedTuple
 
@@ -21,8 +24,8 @@ class Cam(NamedTuple):
 def repair(vehicle: str | None, size: str | None) -> Cam | None:
     """Bring the size core of either text into Size, in canonical form, and all other words into Vehicle.
 
-    Without a core nothing changes but white space, and underscores in Vehicle. None when Vehicle or Size stays
-    blank: the row is not repairable. Repairing twice changes nothing more.
+    Without a core nothing changes but white space, and underscores in Vehicle. None when Vehicle or Size
+    stays blank: the row is not repairable. Repairing twice changes nothing more.
     """
     vehicle, size = vehicle or "", _collapsed(size or "")
     if core := find_core(size):

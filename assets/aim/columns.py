@@ -1,7 +1,7 @@
 """A rule for one row, applied to whole columns: worked out once for every distinct row.
 
-The normalisation rules are Python and its Unicode tables; Polars has others of another Unicode version. So that
-both forms agree on every text, the column forms call the scalar ones.
+The normalisation rules are Python and its Unicode tables; Polars has others of another Unicode version. So
+that both forms agree on every text, the column forms call the scalar ones.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,8 +1,8 @@
 """Comma-separated records (RFC 4180, UTF-8) from a stream, where one bad record costs only itself.
 
-Memory is bounded by what is kept: a line of a gigabyte is passed over in pieces. The standard library's parser
-reads 200,000 rows in well under a second, and unlike a whole-file parser it says which line is wrong and goes on
-after it. Not here: what the fields mean (`feeds`, `runlist`, `reference`).
+Memory is bounded by what is kept: a line of a gigabyte is passed over in pieces. The standard library's
+parser reads 200,000 rows in well under a second, and unlike a whole-file parser it says which line is wrong
+and goes on after it. Not here: what the fields mean (`feeds`, `runlist`, `reference`).
 """
 
 import csv
@@ -44,9 +44,9 @@ class CsvRecords(Iterator[list[str]]):
     """The records of a file; blank lines are none.
 
     After each record, `line` is the line it began on. Lines that cannot be read, and records that the caller
-    gives to `reject`, are added to `rejections`. Where such a record spans lines, as after a stray quote, only its
-    first line is lost: the others are read again as records of their own. `first_foreign_line` is the first line
-    that was no UTF-8 text.
+    gives to `reject`, are added to `rejections`. Where such a record spans lines, as after a stray quote,
+    only its first line is lost: the others are read again as records of their own. `first_foreign_line` is
+    the first line that was no UTF-8 text.
     """
 
     def __init__(self, stream: BinaryIO) -> None:

@@ -32,8 +32,8 @@ def feed_files(paths: Iterable[str], folder: str, extension: str = ".csv") -> li
     """The feed files among listed paths, sorted by path.
 
     A feed lies directly in the folder and is named `<prefix>CarMakeModelSales<extension>` or
-    `<prefix>TyreScore<extension>`. The prefix is empty, or holds a date (the latest one counts) and ends in `_`,
-    `-`, `.` or a space.
+    `<prefix>TyreScore<extension>`. The prefix is empty, or holds a date (the latest one counts) and ends in
+    `_`, `-`, `.` or a space.
     """
     parent = f"{folder.strip('/')}/"
     found = (
@@ -45,11 +45,13 @@ def feed_files(paths: Iterable[str], folder: str, extension: str = ".csv") -> li
     return [file for file in found if file is not None]
 
 
-def choose_feed(paths: Iterable[str], kind: FeedKind, run_date: date, folder: str, extension: str = ".csv") -> str:
+def choose_feed(
+    paths: Iterable[str], kind: FeedKind, run_date: date, folder: str, extension: str = ".csv"
+) -> str:
     """The path of the feed that a run reads.
 
-    The latest date not after the run date; an undated file only where no dated one qualifies. Of two files with
-    one date the last path in alphabetical order.
+    The latest date not after the run date; an undated file only where no dated one qualifies. Of two files
+    with one date the last path in alphabetical order.
 
     Raises:
         NotReady: no file qualifies.
@@ -61,8 +63,8 @@ def choose_feed(paths: Iterable[str], kind: FeedKind, run_date: date, folder: st
     ]
     if not candidates:
         raise NotReady(
-            f"No feed for {run_date} in {folder!r}: a file named '{kind}{extension}', or with a date not after "
-            f"{run_date} before that, such as '{run_date:%Y%m%d}_{kind}{extension}', is waited for"
+            f"No {kind} feed for {run_date} in {folder!r}: waiting for '{run_date:%Y%m%d}_{kind}{extension}' "
+            f"or one of an earlier date, or for '{kind}{extension}'"
         )
     return max(candidates, key=lambda file: (file.date or date.min, file.path)).path
 

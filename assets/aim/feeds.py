@@ -1,7 +1,7 @@
 """The two daily feeds: their bytes as typed frames, bad rows rejected one by one.
 
-A row that does not parse is left out and reported with its line; a few are the supplier's slips, more than 1 % are
-a broken file. Not here: which file is read (`feed_files`), and the tables it replaces.
+A row that does not parse is left out and reported with its line; a few are the supplier's slips, more than
+1 % are a broken file. Not here: which file is read (`feed_files`), and the tables it replaces.
 """
 
 import re
@@ -34,7 +34,19 @@ CAR_SALES_SCHEMA: Final = {
 TYRE_FEED_SCHEMA: Final = {
     "ProductId": pl.Int64,
     **dict.fromkeys(
-        ("Grade", "Size", "Manufacturer", "Model", "WetGrip", "Fuel", "Noise", "Season", "Offer", "OE", "AwardScore"),
+        (
+            "Grade",
+            "Size",
+            "Manufacturer",
+            "Model",
+            "WetGrip",
+            "Fuel",
+            "Noise",
+            "Season",
+            "Offer",
+            "OE",
+            "AwardScore",
+        ),
         pl.String,
     ),
     **dict.fromkeys(("Price", "PrevPrice7", "PrevPrice28"), pl.Float64),
@@ -63,8 +75,8 @@ def read_car_sales(stream: BinaryIO, name: str) -> Feed:
         name: how messages call it.
 
     Returns:
-        A frame of `CAR_SALES_SCHEMA`. Blank numbers are null, `row_number` counts the data rows of the file from 1,
-        rejected ones included.
+        A frame of `CAR_SALES_SCHEMA`. Blank numbers are null, `row_number` counts the data rows of the file
+        from 1, rejected ones included.
 
     Raises:
         PermanentFailure: more than 1 % of the rows and more than one are rejected, or no row is left.
@@ -89,8 +101,8 @@ def read_tyre_feed(stream: BinaryIO, name: str) -> Feed:
         `read_car_sales`.
 
     Raises:
-        PermanentFailure: the header cannot be read or lacks a column, more than 1 % of the rows and more than one
-            are rejected, or no row is left.
+        PermanentFailure: the header cannot be read or lacks a column, more than 1 % of the rows and more than
+            one are rejected, or no row is left.
     """
     records = CsvRecords(stream)
     header = next(records, None)
@@ -98,7 +110,9 @@ def read_tyre_feed(stream: BinaryIO, name: str) -> Feed:
         raise PermanentFailure(f"{name} is empty: it has neither header nor rows; send the whole file again")
     if header is None or records.rejections.count:
         line, reason = records.rejections.kept[0]
-        raise PermanentFailure(f"{name} has no readable header: line {line} {reason}; send it again as UTF-8 CSV")
+        raise PermanentFailure(
+            f"{name} has no readable header: line {line} {reason}; send it again as UTF-8 CSV"
+        )
     columns = clean_header(header)
     if missing := [column for column in TYRE_FEED_SCHEMA if column not in columns]:
         raise PermanentFailure(
@@ -113,8 +127,8 @@ def read_tyre_feed(stream: BinaryIO, name: str) -> Feed:
 def clean_header(names: Sequence[str]) -> list[str]:
     """Column names trimmed, each space, dot and hyphen a `_`, and unique: a repeated one gets `_2`, `_3`.
 
-    Names that differ only in case repeat each other, as they do in a warehouse, and so does `row_number`, which the
-    table has anyway. A blank one is named by its position.
+    Names that differ only in case repeat each other, as they do in a warehouse, and so does `row_number`,
+    which the table has anyway. A blank one is named by its position.
     """
     taken = {ROW_NUMBER}
     unique: list[str] = []
@@ -214,6 +228,6 @@ def _refuse_a_broken_file(loaded: int, rejections: Rejections, name: str) -> Non
     line, reason = min(rejections.kept)
     rule = "more than the 1 % that is tolerated" if loaded else "so none is left"
     raise PermanentFailure(
-        f"{name}: {rejected:,} of {total:,} rows were rejected, {rule}; the first is line {line}, which {reason}; "
-        "correct the file and send it again"
+        f"{name}: {rejected:,} of {total:,} rows were rejected, {rule}; the first is line {line}, which "
+        f"{reason}; correct the file and send it again"
     )

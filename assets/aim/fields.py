@@ -1,7 +1,7 @@
 """Text fields of a file as numbers: what counts as one, the same in every input.
 
-Spaces around a number are ignored. What is no number is null, and so is a blank field; who must tell the two apart
-looks at the text again.
+Spaces around a number are ignored. What is no number is null, and so is a blank field; who must tell the two
+apart looks at the text again.
 """
 
 from typing import Final
@@ -25,7 +25,7 @@ def whole_number(name: str) -> pl.Expr:
 
 
 def number(name: str) -> pl.Expr:
-    """FLOAT64 of a column of texts: a finite decimal number, an exponent allowed; `nan` and `inf` are none."""
+    """FLOAT64 of a column of texts: a finite decimal number, maybe with an exponent; `nan` is none."""
     value = _matching(name, _NUMBER).cast(pl.Float64, strict=False)
     return pl.when(value.is_finite()).then(value)
 

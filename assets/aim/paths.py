@@ -1,15 +1,26 @@
 """The one rule for paths: relative to their root, and never out of it.
 
-It holds for every path given by configuration or code, on a disk and in a bucket. Not here: symbolic links, which
-only the object store sees, and the `gs://` addresses of settings that take one (`setting_values`).
+It holds for every path given by configuration or code, on a disk and in a bucket. Not here: symbolic links,
+which only the object store sees, and the `gs://` addresses of settings that take one (`setting_values`).
 """
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from assets.failures import PermanentFailure
 
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+# The first broken rule is the one that is named.
+_RULES: Final[tuple[tuple[Callable[[str], bool], str], ...]] = (
+    (lambda path: "\0" in path, "it holds a NUL"),
+    (lambda path: "\\" in path, "it holds a backslash"),
+    (lambda path: _URI.match(path) is not None, "it is a URI"),
+    (lambda path: path.startswith("/"), "it is absolute"),
+    (lambda path: ".." in path.split("/"), "it has a '..' component"),
+    (lambda path: not path.strip() or not _components(path), "it is empty"),
+)
 
 
 def relative_path(text: str) -> str:
@@ -18,25 +29,13 @@ def relative_path(text: str) -> str:
     Raises:
         PermanentFailure: the path is empty, absolute, a URI, or holds `..`, a NUL or a backslash.
     """
-    components = [component for component in text.split("/") if component not in ("", ".")]
-    if fault := _fault(text, components):
-        raise PermanentFailure(
-            f"Path {text!r} is refused: {fault}; give a path below its root, such as 'runlist/current.csv'"
-        )
-    return "/".join(components)
+    for is_broken, fault in _RULES:
+        if is_broken(text):
+            raise PermanentFailure(
+                f"Path {text!r} is refused: {fault}; give one relative to its root, such as 'runlist/a.csv'"
+            )
+    return "/".join(_components(text))
 
 
-def _fault(text: str, components: list[str]) -> str | None:
-    if "\0" in text:
-        return "it holds a NUL"
-    if "\\" in text:
-        return "it holds a backslash"
-    if _URI.match(text):
-        return "it is a URI"
-    if text.startswith("/"):
-        return "it is absolute"
-    if ".." in components:
-        return "it has a '..' component"
-    if not text.strip() or not components:
-        return "it is empty"
-    return None
+def _components(path: str) -> list[str]:
+    return [component for component in path.split("/") if component not in ("", ".")]

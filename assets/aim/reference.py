@@ -1,8 +1,8 @@
 """The reference files that people keep by hand: vehicle mapping, catalogue, influence and manual CAMs.
 
-They only describe what is published elsewhere, so nothing in them fails a run for a row: a row that cannot be used
-is left out with a warning, and a missing file is an empty table. Not here: GA4 events (`events`), and the tables
-that these frames refresh.
+They only describe what is published elsewhere, so nothing in them fails a run for a row: a row that cannot be
+used is left out with a warning, and a missing file is an empty table. Not here: GA4 events (`events`), and
+the tables that these frames refresh.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,9 +21,9 @@ _LINE: Final = "line"
 
 @dataclass(frozen=True, slots=True)
 class ReferenceFile:
-    """A reference file: its path, the table it is loaded as, the table's columns, and the column rows are told by.
+    """A reference file: its path, the table it is loaded as, and the columns of that table.
 
-    The key is compared as a product number where it is INT64, else folded.
+    Rows are told apart by the column `key`: as a product number where it is INT64, else folded.
     """
 
     path: str
@@ -59,7 +59,8 @@ INFLUENCE: Final = ReferenceFile(
     path="reference/tyrescore_influence.csv",
     table="nexus_tyrescore.tyrescore-influence",
     schema=dict.fromkeys(
-        ("Vehicle", "Segment", "PRICE_pct", "GRADE_pct", "FUEL_pct", "WET_GRIP_pct", "AWARD_SCORE_pct"), pl.String
+        ("Vehicle", "Segment", "PRICE_pct", "GRADE_pct", "FUEL_pct", "WET_GRIP_pct", "AWARD_SCORE_pct"),
+        pl.String,
     ),
     key="Vehicle",
 )
@@ -72,9 +73,9 @@ REFERENCE_FILES: Final = (VEHICLE_MAPPING, PRODUCT_CATALOGUE, INFLUENCE, MANUAL_
 def read_reference(file: ReferenceFile, stream: BinaryIO | None) -> ReferenceTable:
     """Read a reference file.
 
-    Columns are found by name, in any case and order; others are ignored. Texts stay as they are. Of several rows
-    with one key the first is kept. A row is left out, with a warning, when it is no record, when its number of
-    fields is not that of the header, or when its key is blank or no product number.
+    Columns are found by name, in any case and order; others are ignored. Texts stay as they are. Of several
+    rows with one key the first is kept. A row is left out, with a warning, when it is no record, when its
+    number of fields is not that of the header, or when its key is blank or no product number.
 
     Args:
         file: which one.
@@ -90,8 +91,8 @@ def read_reference(file: ReferenceFile, stream: BinaryIO | None) -> ReferenceTab
     header = [name.strip().casefold() for name in next(records, [])]
     if missing := [column for column in file.schema if column.casefold() not in header]:
         raise PermanentFailure(
-            f"{file.path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; its first row has to name "
-            f"{', '.join(file.schema)}"
+            f"{file.path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; its first row has "
+            f"to name {', '.join(file.schema)}"
         )
     places = [header.index(column.casefold()) for column in file.schema]
     texts = pl.DataFrame(
@@ -131,6 +132,5 @@ def _warnings(file: ReferenceFile, records: CsvRecords) -> tuple[str, ...]:
     if not records.rejections.count:
         return ()
     line, reason = min(records.rejections.kept)
-    return (
-        f"{file.path}: {records.rejections.count:,} rows were left out; the first is line {line}, which {reason}",
-    )
+    count = f"{records.rejections.count:,} row{'s were' if records.rejections.count > 1 else ' was'} left out"
+    return (f"{file.path}: {count}; the first is line {line}, which {reason}",)

@@ -23,9 +23,9 @@ _TEXTS: Final = {"Vehicle": pl.String, "Size": pl.String, "Rank": pl.String}
 class Runlist:
     """The CAMs of a run in rank order, columns Vehicle and Size, one row per (vehicle key, size key).
 
-    Of the `read` rows, `dropped` had no Vehicle or Size or were no record, `duplicate` came after another row of
-    the same CAM, `cut` were beyond the limit; the others are here. `rejections` are the first of those that were no
-    record.
+    Of the `read` rows, `dropped` had no Vehicle or Size or were no record, `duplicate` came after another row
+    of the same CAM, `cut` were beyond the limit; the others are here. `rejections` are the first of those
+    that were no record.
     """
 
     cams: pl.DataFrame
@@ -39,9 +39,9 @@ class Runlist:
 def read_runlist(stream: BinaryIO, name: str, limit: int) -> Runlist:
     """Read, repair, rank, de-duplicate and cut a runlist.
 
-    Rows are in order of their rank, those without a number last, equal ones as in the file; without a rank column
-    they stay in file order. A row shorter than the header lacks its last fields, a longer one is dropped: which of
-    its fields has a comma too many is anyone's guess.
+    Rows are in order of their rank, those without a number last, equal ones as in the file; without a rank
+    column they stay in file order. A row shorter than the header lacks its last fields, a longer one is
+    dropped: which of its fields has a comma too many is anyone's guess.
 
     Args:
         stream: the file.
@@ -53,10 +53,10 @@ def read_runlist(stream: BinaryIO, name: str, limit: int) -> Runlist:
     """
     records = CsvRecords(stream)
     header = next(records, [])
-    places = [] if records.first_foreign_line else _places(header, name)
-    texts = pl.DataFrame(list(_rows(records, len(header), places)), _TEXTS, orient="row")
-    if records.first_foreign_line:
-        raise PermanentFailure(f"{name}: line {records.first_foreign_line} is not UTF-8; save the file as UTF-8 CSV")
+    _refuse_foreign_text(records, name)
+    rows = list(_rows(records, len(header), _places(header, name)))
+    _refuse_foreign_text(records, name)
+    texts = pl.DataFrame(rows, _TEXTS, orient="row")
     cams = _ranked(texts)
     distinct = first_of_each_cam(cams)
     read = texts.height + records.rejections.count
@@ -74,13 +74,21 @@ def read_runlist(stream: BinaryIO, name: str, limit: int) -> Runlist:
     )
 
 
+def _refuse_foreign_text(records: CsvRecords, name: str) -> None:
+    """A row that is left out would be a CAM that vanishes from the shop, so no line may be unreadable."""
+    if records.first_foreign_line:
+        raise PermanentFailure(
+            f"{name}: line {records.first_foreign_line} is not UTF-8; save the file as UTF-8 CSV"
+        )
+
+
 def _places(header: Sequence[str], name: str) -> list[int | None]:
     """Where Vehicle, Size and Rank stand in a row; the rank may be nowhere."""
     names = [column.strip().casefold() for column in header]
     for needed in ("Vehicle", "Size"):
         if needed.casefold() not in names:
             raise PermanentFailure(
-                f"{name} lacks the column {needed}; its header is {', '.join(header)[:200]!r}; send a runlist with "
+                f"{name} lacks the column {needed}; its header is {', '.join(header)[:200]!r}; send one with "
                 "the columns Vehicle, Size and PriorityRank"
             )
     rank = next((names.index(rank) for rank in _RANK_NAMES if rank in names), None)

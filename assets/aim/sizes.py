@@ -1,8 +1,8 @@
 """Tyre sizes: the one grammar by which every stage finds a size in a text, writes it and compares it.
 
-A size core is the part of a text that is a size, such as the `205/55R16` of `GOLF205/55R16 91V`. Its canonical
-text is what is published, its key is what sizes are joined on. Not here: moving cores between Vehicle and Size
-(`cams`).
+A size core is the part of a text that is a size, such as the `205/55R16` of `GOLF205/55R16 91V`. Its
+canonical text is what is published, its key is what sizes are joined on. Not here: moving cores between
+Vehicle and Size (`cams`).
 """
 
 import re
@@ -12,18 +12,18 @@ import polars as pl
 
 from assets.aim.columns import map_distinct
 
-# Possessive spaces (`*+`): whatever follows them is no space, so giving some back never helps, and a line of a
-# million spaces costs one pass. A backslash is a slash throughout, also as the character before a core.
+# Possessive spaces (`*+`): whatever follows them is no space, so giving some back never helps, and a line of
+# a million spaces costs one pass. A backslash is a slash throughout, also as the character before a core.
 _CORE: Final = re.compile(
     r"""
     (?<![\d./\\])
     (?:
-        ([0-9]{3}) \s*+ [/\\] \s*+ ([0-9]{2})                                     # metric    205/55
-      | ([0-9]{2}) \s*+ ([/\\xX]) \s*+ ([0-9]{1,2}\.[0-9]{2} | [0-9]{3,4})        # imperial  31x10.50, 31/1050
-      | ([0-9]{1,2}\.[0-9]{2})                                                    # narrow    7.50
-      | ([0-9]{3}) ([0-9]{2})                                                     # compact   20555
+        ([0-9]{3}) \s*+ [/\\] \s*+ ([0-9]{2})                               # metric: 205/55
+      | ([0-9]{2}) \s*+ ([/\\xX]) \s*+ ([0-9]{1,2}\.[0-9]{2} | [0-9]{3,4})  # imperial: 31x10.50, 31/1050
+      | ([0-9]{1,2}\.[0-9]{2})                                              # narrow: 7.50
+      | ([0-9]{3}) ([0-9]{2})                                               # compact: 20555
     )
-    \s*+ ([A-Za-z]{0,2}[Rr][Ff]?) \s*+ ([0-9]{2}[Cc]?)                            # R16, ZR18, RF16, R15C
+    \s*+ ([A-Za-z]{0,2}[Rr][Ff]?) \s*+ ([0-9]{2}[Cc]?)                      # R16, ZR18, RF16, R15C
     (?![^\W_])
     """,
     re.VERBOSE,
@@ -107,7 +107,7 @@ def size_key(text: str) -> SizeKey | None:
 
 
 def size_keys(texts: pl.Series) -> pl.DataFrame:
-    """`size_key` of a column of texts: Width, Profile, Rim and the joined `size_key`, all null without a core."""
+    """`size_key` of a column of texts: Width, Profile, Rim and the three joined, all null without a core."""
     return map_distinct(texts.to_frame(), _size_key_row, SIZE_KEY_SCHEMA)
 
 

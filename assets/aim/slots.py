@@ -1,4 +1,7 @@
-"""The 24 slots of a published list: four hotboxes, then twenty list slots. Every count of slots comes from here."""
+"""The 24 slots of a published list: four hotboxes, then twenty list slots.
+
+Whatever counts slots or names them takes it from here.
+"""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Vehicles: the fold that makes two spellings of a name one, and the key that every join on a vehicle uses."""
+"""Vehicles: the fold that makes two spellings of a name one, and the key of every join on a vehicle."""
 
 import re
 import unicodedata

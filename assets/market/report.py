@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -11,9 +12,9 @@ import polars as pl
 
 from assets.market.brackets import MODES, OUTCOMES
 from assets.market.claims import JudgedMonth
-from assets.market.rolling import Floats, Integers
-from assets.market.session_bars import SessionSummary
-from assets.market.session_calendar import CHICAGO
+from assets.market.rolling import Floats
+from assets.market.session_bars import MonthBars, SessionSummary
+from assets.market.session_calendar import NORMAL_CLOSE, SESSION_OPEN, Session
 from assets.pictures import markdown_picture
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PICTURE_SIZE: Final = (8.0, 3.0)
+_OPENING_HOUR: Final = SESSION_OPEN.hour + SESSION_OPEN.minute / 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class MonthReport:
 
 def report_month(month: JudgedMonth) -> MonthReport:
     """Describe a month as far as it has been made."""
-    bars, hours = month.bars, _clock_hours(month.bars.seconds)
+    bars, hours = month.bars, _clock_hours(month.bars)
     report = MonthReport(
         rows=len(bars),
         filled_share=float(bars.is_filled.mean()),
@@ -69,8 +71,8 @@ def _draw_session(month: JudgedMonth, hours: Floats, figure: "Figure") -> None:
     closes.set(
         title=f"{summary.contract}, closes of {summary.session_date}", xlabel="hour, CT", ylabel="points"
     )
-    by_hour = _by_hour(hours, bars.is_filled)
-    filled.bar(list(by_hour), [100 * share for share in by_hour.values()], width=0.9, align="edge")
+    percentages = _percentages_by_hour(hours, {"filled": bars.is_filled})["filled"]
+    filled.bar(list(percentages), list(percentages.values()), width=0.9, align="edge")
     filled.set(title="filled seconds, %", xlabel="hour, CT", ylim=(0, 100))
 
 
@@ -78,10 +80,10 @@ def _draw_labels(month: JudgedMonth, hours: Floats, figure: "Figure") -> None:
     """Winners by hour under each mode, and the outcomes of the month by mode."""
     table = month.training_table
     winners, outcomes = _axes(figure, width_ratios=(1, 1), wspace=0.5)
-    for mode in MODES:
-        by_hour = _by_hour(hours, table[f"label_{mode}"].to_numpy())
-        middle = [hour + 0.5 for hour in by_hour]
-        winners.plot(middle, [100 * share for share in by_hour.values()], label=mode, marker=".")
+    labels = {mode: table[f"label_{mode}"].to_numpy() for mode in MODES}
+    for mode, percentages in _percentages_by_hour(hours, labels).items():
+        middle = [hour + 0.5 for hour in percentages]
+        winners.plot(middle, list(percentages.values()), label=mode, marker=".")
     winners.set(ylabel="winners, %", xlabel="hour, CT")
     left = np.zeros(len(MODES))
     shares = {mode: _outcome_shares(table[f"outcome_{mode}"]) for mode in MODES}
@@ -107,14 +109,23 @@ def _outcome_shares(outcomes: pl.Series) -> dict[str, float]:
     return {outcome: 100 * count / len(outcomes) for outcome, count in outcomes.value_counts().iter_rows()}
 
 
-def _by_hour(hours: Floats, values: npt.NDArray[np.generic]) -> dict[int, float]:
-    """Mean of the values by hour of the Chicago clock."""
+def _percentages_by_hour(
+    hours: Floats, columns: Mapping[str, npt.NDArray[np.generic]]
+) -> dict[str, dict[int, float]]:
+    """How often each column is true (or 1) by hour of the Chicago clock, in percent."""
     whole_hours = hours.astype(np.int64)
-    counts, sums = np.bincount(whole_hours), np.bincount(whole_hours, weights=values)
-    return {hour: float(sums[hour] / counts[hour]) for hour in np.flatnonzero(counts).tolist()}
+    counts = np.bincount(whole_hours)
+    present = np.flatnonzero(counts).tolist()
+    sums = {name: np.bincount(whole_hours, weights=values) for name, values in columns.items()}
+    return {
+        name: {hour: float(100 * sums[name][hour] / counts[hour]) for hour in present} for name in columns
+    }
 
 
-def _clock_hours(seconds: Integers) -> Floats:
-    """Hours of the Chicago clock, 7.5 at 07:30."""
-    local = pl.from_epoch(pl.Series(seconds)).dt.replace_time_zone("UTC").dt.convert_time_zone(CHICAGO.key)
-    return local.dt.hour().to_numpy() + local.dt.minute().to_numpy() / 60
+def _clock_hours(bars: MonthBars) -> Floats:
+    """Hours of the Chicago clock, 7.5 at 07:30; no clock change falls into a session."""
+    hours = np.empty(len(bars))
+    for summary, rows in bars.sessions:
+        opens_at = Session(date.fromisoformat(summary.session_date), NORMAL_CLOSE).opens_at
+        hours[rows] = (bars.seconds[rows] - opens_at) / 3600 + _OPENING_HOUR
+    return hours
