@@ -19,6 +19,7 @@ from resources.home import quintet_home
 from resources.notifier import LogNotifier, Notifier, RecordingNotifier, SnsNotifier, WebhookNotifier
 from resources.notifier.webhook import URL_VARIABLE
 from resources.object_store import LocalObjectStore, ObjectStore
+from resources.waves import EmbeddedWaves, FaultyWaves, HttpWaves, Waves
 
 DEPLOYMENTS = ("local", "test", "aws", "gcp")
 
@@ -102,6 +103,30 @@ def _topic_or_webhook(site: Site) -> Notifier:
     return SnsNotifier(topic_arn=topic) if topic else _webhook(site)
 
 
+def _embedded_waves(site: Site) -> Waves:
+    return _http_waves(site) if _waves_url(site) else EmbeddedWaves()
+
+
+def _faulty_waves(site: Site) -> Waves:
+    return _http_waves(site) if _waves_url(site) else FaultyWaves()
+
+
+def _google_waves(site: Site) -> Waves:
+    return _http_waves(site, google_identity=True)
+
+
+def _http_waves(site: Site, *, google_identity: bool = False) -> Waves:
+    url, variable = _waves_url(site), "AIM_SERVICE_PASSWORD"
+    if site.setting(variable):
+        return HttpWaves(url=url, google_identity=google_identity, password=dg.EnvVar(variable))
+    return HttpWaves(url=url, google_identity=google_identity)
+
+
+def _waves_url(site: Site) -> str | None:
+    """The service's address; `AIM_BASE_URL` is its older name."""
+    return site.setting("AIM_WAVES_URL") or site.setting("AIM_BASE_URL")
+
+
 RESOURCES: Mapping[str, Resource] = {
     "object_store": Resource(
         variants={"local": _local_object_store, "s3": _s3_object_store, "gcs": _gcs_object_store},
@@ -116,5 +141,19 @@ RESOURCES: Mapping[str, Resource] = {
             "webhook": _webhook,
         },
         by_deployment={"local": "log", "test": "recording", "aws": "sns or webhook", "gcp": "webhook"},
+    ),
+    "waves": Resource(
+        variants={
+            "embedded": _embedded_waves,
+            "faulty": _faulty_waves,
+            "http": _http_waves,
+            "http with a Google identity": _google_waves,
+        },
+        by_deployment={
+            "local": "embedded",
+            "test": "faulty",
+            "aws": "http",
+            "gcp": "http with a Google identity",
+        },
     ),
 }

@@ -3,6 +3,8 @@
 - the predecessors' command lines, with their flags and exit codes
 - `dev`: the web UI and the daemon on this machine; `dagster_home`: where its Dagster instance lives
 - `demo`: the pipelines from one end to the other on sample data
+- `waves_server`: the recommendation service on loopback, to rehearse against, with its answers in
+  `waves_rehearsal` and its injected faults in `waves_faults`
 - `benchmarks/`: timings, each printed as a ratio against a named baseline measured in the same run
 - `sample_data/`: `python -m scripts.sample_data <pipeline>` makes inputs, so that everything runs without
   an account or a bucket

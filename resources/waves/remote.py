@@ -21,7 +21,7 @@ from resources.waves.identity import google_identity_token
 from resources.waves.journal import Journal
 from resources.waves.matching import match_answers
 from resources.waves.segment_options import segment_options
-from resources.waves.service import Reply, Service, TokenProvider
+from resources.waves.service import Reply, Service, TokenProvider, checked_url
 from resources.waves.values import Answer, Cam, Parameters, ScoreSource, Usage, failed_answer
 
 _log = logging.getLogger(__name__)
@@ -55,14 +55,14 @@ class HttpWaves(Waves):
         url, password = _value(self.url), _value(self.password)
         if url is None:
             raise WavesMisconfigured("There is no Waves service to ask: set AIM_WAVES_URL to its address.")
-        service = Service(
-            url, journal, timeout_s, password=password, token=self._token_provider(url), sleep=self._sleep
-        )
+        address = checked_url(url)
+        token = self._token_provider(str(address))
+        service = Service(address, journal, timeout_s, password=password, token=token, sleep=self._sleep)
         async with service:
             yield HttpEngine(service, parameters, journal)
 
-    def _token_provider(self, url: str) -> TokenProvider | None:
-        return partial(google_identity_token, url) if self.google_identity else None
+    def _token_provider(self, audience: str) -> TokenProvider | None:
+        return partial(google_identity_token, audience) if self.google_identity else None
 
     async def _sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

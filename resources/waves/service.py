@@ -61,7 +61,7 @@ class Service:
 
     def __init__(
         self,
-        url: str,
+        address: httpx.URL,
         journal: Journal,
         timeout_s: float,
         *,
@@ -69,7 +69,7 @@ class Service:
         token: TokenProvider | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self._url = checked_url(url)
+        self._address = address
         self._journal = journal
         self._timeout_s = timeout_s
         self._password = password
@@ -163,7 +163,7 @@ class Service:
 
     async def _send(self, method: str, path: str, *, has_secret_body: bool = False, **content: Any) -> Reply:
         headers = {**self._authorization, **content.pop("headers", {})}
-        request = self._client.build_request(method, f"{self._url}{path}", headers=headers, **content)
+        request = self._client.build_request(method, f"{self._address}{path}", headers=headers, **content)
         try:
             async with asyncio.timeout(self._timeout_s):
                 reply = await self._follow(request, has_secret_body)
@@ -183,20 +183,22 @@ class Service:
             reply = _reply(response)
         elif not redirects_left:
             reply = Reply(response.status_code, problem=f"was sent on more than {MOST_REDIRECTS} times")
-        elif self._is_kept_from(following, has_secret_body):
+        elif self._is_ours(following.url):
+            reply = await self._follow(following, has_secret_body, redirects_left - 1)
+        elif has_secret_body and following.method == "POST":
             reply = Reply(response.status_code, problem="was sent on to another host")
         else:
+            # httpx has taken out Authorization, but its jar gives cookies to other ports and to subdomains.
+            following.headers.pop("Cookie", None)
             reply = await self._follow(following, has_secret_body, redirects_left - 1)
-        sets_cookie = _is_same_host(self._url, request.url) and bool(response.cookies)
+        sets_cookie = self._is_ours(request.url) and bool(response.cookies)
         return replace(reply, sets_cookie=reply.sets_cookie or sets_cookie)
 
-    def _is_kept_from(self, request: httpx.Request, has_secret_body: bool) -> bool:
-        """Take our secrets out of the headers of a request to another host; True if its body is secret too."""
-        if _is_same_host(self._url, request.url):
-            return False
-        request.headers.pop("Authorization", None)
-        request.headers.pop("Cookie", None)
-        return has_secret_body and request.method == "POST"
+    def _is_ours(self, url: httpx.URL) -> bool:
+        """Whether a URL is of our host and port, or of our host once it asks for TLS, both on usual ports."""
+        ours = self._address
+        turns_to_tls = (ours.scheme, url.scheme, ours.port, url.port) == ("http", "https", None, None)
+        return url.host == ours.host and (turns_to_tls or (url.scheme, url.port) == (ours.scheme, ours.port))
 
     async def _exchange(self, request: httpx.Request) -> httpx.Response:
         status = None
@@ -228,12 +230,6 @@ def checked_url(url: str) -> httpx.URL:
     if parsed.userinfo:
         raise WavesMisconfigured("AIM_WAVES_URL holds a user or password; give AIM_SERVICE_PASSWORD instead.")
     return parsed
-
-
-def _is_same_host(ours: httpx.URL, url: httpx.URL) -> bool:
-    """Whether a URL is of our host and port, or of our host once it asks for TLS, each on its usual port."""
-    turns_to_tls = (ours.scheme, url.scheme, ours.port, url.port) == ("http", "https", None, None)
-    return url.host == ours.host and (turns_to_tls or (url.scheme, url.port) == (ours.scheme, ours.port))
 
 
 def _reply(response: httpx.Response) -> Reply:

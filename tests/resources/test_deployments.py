@@ -16,6 +16,7 @@ from resources.notifier import (
     WebhookNotifier,
 )
 from resources.object_store import LocalObjectStore
+from resources.waves import HttpWaves
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOPIC = "arn:aws:sns:eu-west-2:123456789012:quintet-alerts"
@@ -26,18 +27,18 @@ def names(deployment: str | None, environ: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("deployment", "store", "notifier"),
+    ("deployment", "store", "notifier", "waves"),
     [
-        ("local", "LocalObjectStore", "LogNotifier"),
-        ("test", "LocalObjectStore", "RecordingNotifier"),
-        ("aws", "S3ObjectStore", "WebhookNotifier"),
-        ("gcp", "GCSObjectStore", "WebhookNotifier"),
+        ("local", "LocalObjectStore", "LogNotifier", "EmbeddedWaves"),
+        ("test", "LocalObjectStore", "RecordingNotifier", "FaultyWaves"),
+        ("aws", "S3ObjectStore", "WebhookNotifier", "HttpWaves"),
+        ("gcp", "GCSObjectStore", "WebhookNotifier", "HttpWaves"),
     ],
 )
 def test_each_row_has_its_variants_and_loads_with_nothing_set(
-    deployment: str, store: str, notifier: str
+    deployment: str, store: str, notifier: str, waves: str
 ) -> None:
-    expected = {"object_store": store, "notifier": notifier}
+    expected = {"object_store": store, "notifier": notifier, "waves": waves}
     assert names(deployment, {}).items() >= expected.items()
     assert names(None, {"QUINTET_DEPLOYMENT": deployment}).items() >= expected.items()
 
@@ -186,3 +187,18 @@ def test_a_test_deployment_without_a_home_cleans_up_after_itself() -> None:
     assert len(set(roots)) == 2
     assert not any(root.parent.exists() for root in roots)
     assert not any(root.is_relative_to(REPOSITORY) for root in roots)
+
+
+@pytest.mark.parametrize("variable", ["AIM_WAVES_URL", "AIM_BASE_URL"])
+def test_an_address_of_waves_takes_the_place_of_the_embedded_one(variable: str) -> None:
+    for deployment in DEPLOYMENTS:
+        waves = resources_for(deployment, {variable: "https://waves.example"})["waves"]
+        assert isinstance(waves, HttpWaves)
+        assert waves.url == "https://waves.example"
+        assert waves.google_identity == (deployment == "gcp")
+
+
+def test_the_password_of_waves_is_a_reference_to_its_variable() -> None:
+    waves = resources_for("aws", {"AIM_SERVICE_PASSWORD": "not told"})["waves"]
+    assert "not told" not in repr(waves)
+    assert getattr(waves, "password", None) == dg.EnvVar("AIM_SERVICE_PASSWORD")

@@ -43,29 +43,39 @@ def plain_slots(rows: Sequence[Row], cam: Cam, parameters: Parameters) -> tuple[
 
 
 def fill_hotboxes(by_price, by_tier, takes_budget, parameters):
-    def first(rows, position, boxes):
-        for row in rows:
-            is_budget = trim_upper(row["GRADE"]) == "BUDGET"
-            if row not in boxes and not (is_budget and (position < 2 or not takes_budget)):
-                return row
-        return None
+    reserved = reserve(by_tier, takes_budget, parameters)
+    boxes = fill(reserved, by_price, takes_budget)
+    if None in boxes and reserved != [None] * 4:
+        boxes = fill([None] * 4, by_price, takes_budget)
+    return boxes
 
-    reserved = [None] * 4
+
+def reserve(by_tier, takes_budget, parameters):
+    boxes = [None] * 4
     if not no_text(parameters.model_enhancer):
         wanted = [r for r in by_tier if trim_upper(r["Model"]) == trim_upper(parameters.model_enhancer)]
-        reserved[2] = first(wanted, 2, reserved)
+        boxes[2] = first_allowed(wanted, 2, boxes, takes_budget)
     if season := fold(parameters.season):
         wanted = [row for row in by_tier if fold(row["SEASONAL_PERFORMANCE"]) == season]
-        if reserved[2] is None or reserved[2] not in wanted:
-            reserved[3] = first(wanted, 3, reserved)
-    for start in (reserved, [None] * 4):
-        boxes = list(start)
-        for position in range(4):
-            if boxes[position] is None:
-                boxes[position] = first(by_price, position, boxes)
-        if None not in boxes or reserved == [None] * 4:
-            break
+        if boxes[2] is None or boxes[2] not in wanted:
+            boxes[3] = first_allowed(wanted, 3, boxes, takes_budget)
     return boxes
+
+
+def fill(reserved, by_price, takes_budget):
+    boxes = list(reserved)
+    for position in range(4):
+        if boxes[position] is None:
+            boxes[position] = first_allowed(by_price, position, boxes, takes_budget)
+    return boxes
+
+
+def first_allowed(rows, position, boxes, takes_budget):
+    for row in rows:
+        is_budget = trim_upper(row["GRADE"]) == "BUDGET"
+        if row not in boxes and not (is_budget and (position < 2 or not takes_budget)):
+            return row
+    return None
 
 
 def fill_list(by_price, by_tier, boxes, parameters):

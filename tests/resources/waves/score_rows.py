@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from resources.waves import SCORE_COLUMNS, Cam
@@ -106,3 +105,15 @@ def shown(answer: Mapping[str, Any]) -> str:
         for slots in (hotboxes, listed)
     ]
     return " | ".join(" ".join(slots) for slots in short).rstrip(" |")
+
+
+def numbered(count: int) -> tuple[pl.DataFrame, list[Cam]]:
+    """As many CAMs, and scores in which each has four products of its own, the first of them `first_id`."""
+    rows = [row(4 * number + place, Vehicle=f"CAR{number}") for number in range(count) for place in range(4)]
+    cams = [Cam(f"Car {number}", "205/55 R16", f"CAR{number}", "205/55/16") for number in range(count)]
+    return frame(rows), cams
+
+
+def first_id(number: int) -> str:
+    """What is in HB1 of a numbered CAM."""
+    return str(product_id(4 * number))

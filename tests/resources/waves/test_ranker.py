@@ -137,7 +137,7 @@ def test_a_size_of_which_nothing_is_left_matches_nothing():
 
 
 def test_a_vehicle_without_a_key_has_no_own_rows():
-    rows = [*example_rows(), row(20, Vehicle="--", vehicle_key="", Units=1000)]
+    rows = [*example_rows(), row(20, Vehicle="--", vehicle_key="", PRICE=500.0)]
     assert slots(rows, Cam("??", "205/55 R16", "", "205/55/16")) == slots(rows, OCTAVIA)
 
 

@@ -23,7 +23,7 @@ prices = st.sampled_from([None, 10.0, 59.5, 70.0, 80.5, 85.0])
 
 @st.composite
 def score_rows(draw):
-    """Rows in which everything ties with everything; a product may have several sizes, though it never does."""
+    """Rows in which everything ties with everything. A product may even have several sizes."""
     keys = draw(
         st.lists(
             st.tuples(st.integers(1, 12), st.sampled_from(VEHICLES)), unique=True, min_size=0, max_size=60
