@@ -3,6 +3,7 @@
 Pipelines:
 
 - `market`: a labelled, featured training table of 1-second bars, one file per month.
+- `aim`: tyre recommendations per vehicle and size. So far its domain only: no asset of it exists yet.
 
 Inside a pipeline, `assets.py` holds the assets, `checks.py` the claims about them, `partitions.py` the
 partition definitions, and every other module a part of the domain, free of Dagster.

@@ -13,5 +13,5 @@ Dagster:
   which source wins and the origin of each value, `paths` the one rule for paths.
 
 Not here yet: the stages, their SQL and the assets; so far nothing in this package runs by itself. Not here at
-all: the recommendation service, the warehouse and the object store (`resources`).
+all: the recommendation service with its embedded ranker, and clients of other systems (`resources`).
 """

@@ -19,7 +19,7 @@ _RULES: Final[tuple[tuple[Callable[[str], bool], str], ...]] = (
     (lambda path: _URI.match(path) is not None, "it is a URI"),
     (lambda path: path.startswith("/"), "it is absolute"),
     (lambda path: ".." in path.split("/"), "it has a '..' component"),
-    (lambda path: not path.strip() or not _components(path), "it is empty"),
+    (lambda path: not "/".join(_components(path)).strip(), "it is empty"),
 )
 
 

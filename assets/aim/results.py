@@ -130,9 +130,7 @@ def _cell_text(cell: object) -> str | None:
     if isinstance(cell, str):
         text = cell.strip()
         return text if text.isascii() else None
-    if isinstance(cell, bool) or not isinstance(cell, int | float):
-        return None
-    return str(cell) if 0 <= cell < 10**8 else None
+    return str(cell) if isinstance(cell, int | float) and 0 <= cell < 10**8 else None
 
 
 def _texts(objects: Sequence[Mapping[str, Any]], key: str) -> pl.Series:

@@ -182,7 +182,10 @@ def _uri(text: str) -> str:
     match = _URI.fullmatch(text)
     if match is None:
         raise refusal(text, "an address such as gs://bucket/folder/file.csv")
-    return f"gs://{match[1]}/{_path(match[2])}"
+    try:
+        return f"gs://{match[1]}/{_path(match[2])}"
+    except ValueError as error:
+        raise ValueError(f"{shown(text)} is not allowed: {error}") from None
 
 
 def _url(text: str) -> str:
