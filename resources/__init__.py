@@ -4,6 +4,7 @@
     deployments     which variant each deployment gets, and the variables that choose another
     object_store    objects in buckets: a directory, S3, GCS
     notifier        messages to people: the log, a recording, a webhook, SNS
+    warehouse       GoogleSQL over tables: a DuckDB file, BigQuery
     waves           tyre recommendations: the embedded ranker, the service over HTTP
 
 What belongs here: connections, credentials, time-outs, retries, and one clear sentence when a system fails.

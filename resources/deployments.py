@@ -19,6 +19,7 @@ from resources.home import quintet_home
 from resources.notifier import LogNotifier, Notifier, RecordingNotifier, SnsNotifier, WebhookNotifier
 from resources.notifier.webhook import URL_VARIABLE
 from resources.object_store import LocalObjectStore, ObjectStore
+from resources.warehouse import DuckDBWarehouse, Warehouse
 from resources.waves import EmbeddedWaves, FaultyWaves, HttpWaves, Waves
 
 DEPLOYMENTS = ("local", "test", "aws", "gcp")
@@ -103,6 +104,16 @@ def _topic_or_webhook(site: Site) -> Notifier:
     return SnsNotifier(topic_arn=topic) if topic else _webhook(site)
 
 
+def _duckdb_warehouse(site: Site) -> Warehouse:
+    return DuckDBWarehouse(path=str(site.home / "warehouse" / "quintet.duckdb"))
+
+
+def _bigquery_warehouse(_: Site) -> Warehouse:
+    from resources.warehouse.bigquery import BigQueryWarehouse
+
+    return BigQueryWarehouse()
+
+
 def _embedded_waves(site: Site) -> Waves:
     return _http_waves(site) if _waves_url(site) else EmbeddedWaves()
 
@@ -141,6 +152,11 @@ RESOURCES: Mapping[str, Resource] = {
             "webhook": _webhook,
         },
         by_deployment={"local": "log", "test": "recording", "aws": "sns or webhook", "gcp": "webhook"},
+    ),
+    "warehouse": Resource(
+        variants={"duckdb": _duckdb_warehouse, "bigquery": _bigquery_warehouse},
+        by_deployment={"local": "duckdb", "test": "duckdb", "aws": "duckdb", "gcp": "bigquery"},
+        variable="QUINTET_WAREHOUSE",
     ),
     "waves": Resource(
         variants={

@@ -27,18 +27,18 @@ def names(deployment: str | None, environ: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("deployment", "store", "notifier", "waves"),
+    ("deployment", "store", "notifier", "warehouse", "waves"),
     [
-        ("local", "LocalObjectStore", "LogNotifier", "EmbeddedWaves"),
-        ("test", "LocalObjectStore", "RecordingNotifier", "FaultyWaves"),
-        ("aws", "S3ObjectStore", "WebhookNotifier", "HttpWaves"),
-        ("gcp", "GCSObjectStore", "WebhookNotifier", "HttpWaves"),
+        ("local", "LocalObjectStore", "LogNotifier", "DuckDBWarehouse", "EmbeddedWaves"),
+        ("test", "LocalObjectStore", "RecordingNotifier", "DuckDBWarehouse", "FaultyWaves"),
+        ("aws", "S3ObjectStore", "WebhookNotifier", "DuckDBWarehouse", "HttpWaves"),
+        ("gcp", "GCSObjectStore", "WebhookNotifier", "BigQueryWarehouse", "HttpWaves"),
     ],
 )
 def test_each_row_has_its_variants_and_loads_with_nothing_set(
-    deployment: str, store: str, notifier: str, waves: str
+    deployment: str, store: str, notifier: str, warehouse: str, waves: str
 ) -> None:
-    expected = {"object_store": store, "notifier": notifier, "waves": waves}
+    expected = {"object_store": store, "notifier": notifier, "warehouse": warehouse, "waves": waves}
     assert names(deployment, {}).items() >= expected.items()
     assert names(None, {"QUINTET_DEPLOYMENT": deployment}).items() >= expected.items()
 

@@ -17,6 +17,9 @@ import httpx
 import pytest
 
 from resources.object_store import LocalObjectStore, ObjectStore
+from tests.services.bigquery_server import bigquery_endpoint, bigquery_warehouse
+
+__all__ = ["bigquery_endpoint", "bigquery_warehouse"]  # Fixtures of this folder.
 
 BUCKET = "quintet-contract"
 INSTALL = ".venv/bin/python -m pip install --require-hashes -r requirements/dev.txt"

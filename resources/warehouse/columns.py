@@ -1,0 +1,151 @@
+"""Declared schemas, and whether a frame fits one.
+
+Types are written in GoogleSQL: STRING, INT64, FLOAT64, BOOL, DATE, TIMESTAMP, NUMERIC, and `ARRAY<…>` and
+`STRUCT<name type, …>` of them. Not here: a client's own schema classes.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import polars as pl
+
+from resources.warehouse.errors import SchemaMismatch
+
+Schema: TypeAlias = Mapping[str, str]
+"""Column name to GoogleSQL type, in the order of the table."""
+
+Schemas: TypeAlias = Mapping[str, Schema]
+"""`dataset.table` to its columns."""
+
+NUMERIC = pl.Decimal(38, 9)
+_SCALARS: Mapping[str, pl.DataType] = {
+    "STRING": pl.String(),
+    "INT64": pl.Int64(),
+    "FLOAT64": pl.Float64(),
+    "BOOL": pl.Boolean(),
+    "DATE": pl.Date(),
+    "TIMESTAMP": pl.Datetime("us", "UTC"),
+    "NUMERIC": NUMERIC,
+}
+_TABLE = re.compile(r"[A-Za-z0-9_]+\.[A-Za-z0-9_-]+")
+
+
+def split_table(table: str) -> tuple[str, str]:
+    """Dataset and name of `dataset.table`; raises `ValueError` for anything else."""
+    if not _TABLE.fullmatch(table):
+        raise ValueError(f"{table!r} is no table: write dataset.table in letters, digits, _ and (table) -.")
+    dataset, _, name = table.partition(".")
+    return dataset, name
+
+
+def fields_of(google_type: str) -> tuple[str, list[tuple[str, str]]]:
+    """A type taken one level apart: its outer word, and name and type of what is inside.
+
+    An array has one unnamed inner type, a scalar none.
+
+    Raises `ValueError` for a type that is not one of this module's.
+    """
+    text = google_type.strip()
+    if text in _SCALARS:
+        return text, []
+    outer, _, inner = text.partition("<")
+    if inner.endswith(">") and outer == "ARRAY":
+        return outer, [("", inner[:-1].strip())]
+    if inner.endswith(">") and outer == "STRUCT":
+        pairs = [part.strip().partition(" ") for part in _parts(inner[:-1])]
+        return outer, [(name, kind.strip()) for name, _, kind in pairs]
+    raise ValueError(
+        f"{google_type!r} is no column type; choose {', '.join(_SCALARS)}, ARRAY<…> or STRUCT<…>."
+    )
+
+
+def _parts(fields: str) -> list[str]:
+    """Split at the commas outside of angle brackets."""
+    parts, depth = [""], 0
+    for character in fields:
+        depth += (character == "<") - (character == ">")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
+def polars_type(google_type: str) -> pl.DataType:
+    """The Polars type that holds every value of a GoogleSQL type."""
+    outer, inner = fields_of(google_type)
+    if outer == "ARRAY":
+        return pl.List(polars_type(inner[0][1]))
+    if outer == "STRUCT":
+        return pl.Struct({name: polars_type(kind) for name, kind in inner})
+    return _SCALARS[outer]
+
+
+def fitted(table: str, frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """The frame with exactly the declared columns, in order and in their types.
+
+    A type may widen without loss (Int32 to INT64), an all-null column may be anything. Raises
+    `SchemaMismatch`, naming table and column, for a missing or surplus column, another type, or a value that
+    does not fit.
+    """
+    missing = [name for name in schema if name not in frame.columns]
+    surplus = [name for name in frame.columns if name not in schema]
+    if missing or surplus:
+        raise SchemaMismatch(
+            f"{table}: the frame lacks {_named(missing)} and has {_named(surplus)} too much; "
+            "give it exactly the declared columns."
+        )
+    return frame.select(_fitted(table, frame[name], google_type) for name, google_type in schema.items())
+
+
+def _named(columns: list[str]) -> str:
+    return ", ".join(columns) or "no column"
+
+
+def _fitted(table: str, column: pl.Series, google_type: str) -> pl.Series:
+    target = polars_type(google_type)
+    if not _widens(column.dtype, target):
+        raise SchemaMismatch(
+            f"{table}: column {column.name} is {column.dtype} and declared {google_type}; cast it before."
+        )
+    try:
+        return column.cast(target)
+    except pl.exceptions.PolarsError as error:
+        raise SchemaMismatch(
+            f"{table}: a value of column {column.name} does not fit {google_type}; {_first_line(error)}"
+        ) from error
+
+
+def _widens(source: Any, target: Any) -> bool:
+    match source, target:
+        case pl.List(), pl.List():
+            return _widens(source.inner, target.inner)
+        case pl.Struct(), pl.Struct():
+            theirs, ours = dict(source.to_schema()), dict(target.to_schema())
+            return list(theirs) == list(ours) and all(_widens(theirs[key], ours[key]) for key in ours)
+        case _:
+            return source == target or _scalar_widens(source, target)
+
+
+def _scalar_widens(source: Any, target: Any) -> bool:
+    match source, target:
+        case pl.Null(), _:
+            widens = True
+        case pl.Datetime(), pl.Datetime():
+            widens = source.time_zone is not None and source.time_unit != "ns"
+        case pl.Decimal(), pl.Decimal():
+            widens = source.scale <= target.scale
+        case _, pl.Int64():
+            widens = source.is_integer() and source not in (pl.UInt64, pl.UInt128, pl.Int128)
+        case _, pl.Float64():
+            widens = source.is_float()
+        case _, pl.String():
+            widens = isinstance(source, pl.Categorical | pl.Enum)
+        case _:
+            widens = False
+    return widens
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

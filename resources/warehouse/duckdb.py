@@ -1,0 +1,166 @@
+"""Tables in one DuckDB file: datasets are schemas, GoogleSQL is transpiled.
+
+The file is open only while a call or a session lasts, and then for this process alone. Not here: the
+translation, which is `google_sql`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING
+
+import polars as pl
+from pydantic import Field, PrivateAttr
+
+from resources.warehouse.base import Warehouse
+from resources.warehouse.columns import Schema, split_table
+from resources.warehouse.errors import StatementRefused, TableNotFound, WarehouseUnavailable
+from resources.warehouse.google_sql import duckdb_type, register_functions, to_duckdb
+from resources.warehouse.sql_files import Statement
+from resources.warehouse.values import Typed
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER"})
+
+
+class DuckDBWarehouse(Warehouse):
+    """Tables in one DuckDB file, which is made, with its folder, when first used.
+
+    Calls of several threads wait for each other. While a session lasts other processes cannot open the file:
+    they get `WarehouseUnavailable`.
+    """
+
+    path: str = Field(description="The database file.")
+
+    _lock: RLock = PrivateAttr(default_factory=RLock)
+    _open: "DuckDBPyConnection | None" = PrivateAttr(default=None)
+
+    @contextmanager
+    def _session(self) -> Iterator[None]:
+        with self._lock:
+            if self._open is not None:
+                yield
+                return
+            with self._translating(self.path):
+                self._open = self._connect()
+            try:
+                yield
+            finally:
+                self._open.close()
+                self._open = None
+
+    def _connect(self) -> "DuckDBPyConnection":
+        import duckdb
+
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        connection = duckdb.connect(self.path)
+        connection.execute("SET TimeZone = 'UTC'")  # What GoogleSQL takes where no zone is named.
+        register_functions(connection)
+        return connection
+
+    @property
+    def _connection(self) -> "DuckDBPyConnection":
+        if self._open is None:
+            raise RuntimeError("The DuckDB file is not open: a hook was called outside of _session().")
+        return self._open
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.begin()
+        try:
+            yield
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self._connection.commit()
+
+    def _query(self, statement: Statement, values: Mapping[str, Typed]) -> pl.DataFrame:
+        found = self._connection.sql(to_duckdb(statement, values), params=_arguments(statement, values))
+        if found is None:
+            raise StatementRefused(f"{statement.location()}: the statement has no rows; execute it instead.")
+        kinds = zip(found.columns, map(str, found.types), strict=True)
+        return found.project(", ".join(_widened(_quoted(name), kind) for name, kind in kinds)).pl()
+
+    def _execute(self, statements: Sequence[Statement], values: Mapping[str, Typed]) -> list[int]:
+        with self._transaction():
+            return [self._run(statement, values) for statement in statements]
+
+    def _run(self, statement: Statement, values: Mapping[str, Typed]) -> int:
+        with self._translating(statement.location(), statement):
+            arguments = _arguments(statement, values)
+            row = self._connection.execute(to_duckdb(statement, values), arguments).fetchone()
+        return row[0] if row and isinstance(row[0], int) else 0
+
+    def _load(self, table: str, rows: pl.DataFrame, schema: Schema, replace: bool) -> None:
+        with self._transaction():
+            if replace:
+                self._connection.execute(f"DROP TABLE IF EXISTS {_name(table)}")
+            self._create(table, schema)
+            self._connection.register("loaded_rows", rows)
+            try:
+                self._connection.execute(
+                    f"INSERT INTO {_name(table)} BY NAME SELECT * FROM loaded_rows"  # noqa: S608
+                )
+            finally:
+                self._connection.unregister("loaded_rows")
+
+    def _create(self, table: str, schema: Schema) -> None:
+        columns = ", ".join(f"{_quoted(name)} {duckdb_type(kind)}" for name, kind in schema.items())
+        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(split_table(table)[0])}")
+        self._connection.execute(f"CREATE TABLE IF NOT EXISTS {_name(table)} ({columns})")
+
+    def _columns(self, table: str) -> list[str] | None:
+        found = self._connection.execute(
+            "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database() "
+            "AND schema_name = ? AND table_name = ? ORDER BY column_index",
+            list(split_table(table)),
+        ).fetchall()
+        return [name for (name,) in found] or None
+
+    def _estimate(self, statement: Statement, values: Mapping[str, Typed]) -> int | None:
+        explain = f"EXPLAIN {to_duckdb(statement, values)}"  # It refuses what would not run.
+        self._connection.execute(explain, _arguments(statement, values))
+        return None
+
+    def _translate(self, error: Exception, location: str, statement: Statement | None) -> Exception | None:
+        import duckdb
+
+        reason = str(error).partition("\n")[0]
+        match error:
+            case duckdb.CatalogException() if "Table with name" in reason:
+                return TableNotFound(f"{location}: {reason}")
+            case duckdb.IOException() if "lock" in reason:
+                return WarehouseUnavailable(
+                    f"{self.path} is open in another process; wait until its run has ended. ({reason})"
+                )
+            case duckdb.IOException() | duckdb.FatalException():
+                return WarehouseUnavailable(f"{self.path} cannot be used: {reason}")
+            case duckdb.Error() if statement is not None:
+                return StatementRefused(f"{location}: {reason}")
+            case _:
+                return None
+
+
+def _arguments(statement: Statement, values: Mapping[str, Typed]) -> dict[str, object]:
+    """The values that the statement names: DuckDB refuses any other."""
+    return {name: values[name].value for name in statement.parameters}
+
+
+def _widened(column: str, kind: str) -> str:
+    """The column as the type that BigQuery would have: INT64 for all integers, NUMERIC for all decimals."""
+    if kind in _INTEGERS:
+        return f"CAST({column} AS BIGINT) AS {column}"
+    if kind.startswith("DECIMAL"):
+        return f"CAST({column} AS DECIMAL(38, 9)) AS {column}"
+    return column
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _name(table: str) -> str:
+    return ".".join(map(_quoted, split_table(table)))

@@ -1,0 +1,171 @@
+"""GoogleSQL for DuckDB: sqlglot's translation, and what it leaves to do (30.30, DuckDB 1.5).
+
+Every rewrite below answers a difference that would change rows without an error. What neither engine's
+translation knows fails in DuckDB, by name. Not here: connections.
+"""
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from resources.warehouse.errors import StatementRefused
+from resources.warehouse.sql_files import Statement
+from resources.warehouse.values import Typed
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+    from sqlglot import exp
+    from sqlglot.expressions import Expr
+
+NORMALISE = "normalise_"
+_FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+_INTEGER_TEXT = r"^\s*[+-]?\d+\s*$"
+
+
+def to_duckdb(statement: Statement, values: Mapping[str, Typed]) -> str:
+    """The statement in DuckDB's dialect, its parameters `$name` cast to their types.
+
+    Raises `StatementRefused`, with the line, for what cannot be read or has no equal.
+    """
+    import sqlglot
+    from sqlglot import ErrorLevel
+    from sqlglot.errors import ParseError, UnsupportedError
+
+    try:
+        tree = sqlglot.parse_one(statement.text, read="bigquery")
+        for node in reversed(list(tree.walk())):
+            rewritten = _rewrite(node, statement, values)
+            if rewritten is not node:
+                tree = rewritten if node is tree else tree
+                node.replace(rewritten)
+        return tree.sql("duckdb", unsupported_level=ErrorLevel.RAISE, comments=False)
+    except ParseError as error:
+        first = error.errors[0]
+        where = statement.location(first.get("line") or 1)
+        raise StatementRefused(f"{where}: {first.get('description')}") from error
+    except UnsupportedError as error:
+        raise StatementRefused(f"{statement.location()}: {error} (embedded warehouse).") from error
+
+
+def duckdb_type(google_type: str) -> str:
+    """A GoogleSQL type in DuckDB's words; NUMERIC keeps its 29 digits before and 9 after the point."""
+    from sqlglot import exp
+
+    tree = exp.DataType.build(google_type, dialect="bigquery")
+    for node in tree.find_all(exp.DataType):
+        _with_numeric_scale(node)
+    return tree.sql("duckdb")
+
+
+def register_functions(connection: "DuckDBPyConnection") -> None:
+    """Teach the connection `normalise_nfkd` and its three sisters, which DuckDB lacks but for NFC."""
+    from duckdb.func import PythonUDFType
+
+    for form in _FORMS:
+        connection.create_function(
+            NORMALISE + form.lower(), _normaliser(form), ["VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW
+        )
+
+
+def _normaliser(form: Any) -> Callable[[Any], Any]:
+    import pyarrow as pa
+
+    def normalise(texts: Any) -> Any:
+        return pa.array((unicodedata.normalize(form, text) for text in texts.to_pylist()), pa.string())
+
+    return normalise
+
+
+def _rewrite(node: "Expr", statement: Statement, values: Mapping[str, Typed]) -> "Expr":
+    from sqlglot import exp
+
+    rewritten = node
+    match node:
+        case exp.Parameter():
+            rewritten = exp.cast(node.copy(), duckdb_type(values[node.name].type), dialect="duckdb")
+        case exp.Literal() if not node.is_string and not node.is_int:
+            rewritten = exp.cast(node.copy(), "DOUBLE")  # 1.5 is a FLOAT64 there and a DECIMAL here.
+        case exp.DataType():
+            _with_numeric_scale(node)
+        case exp.DateAdd() | exp.DateSub() | exp.DateTrunc():
+            rewritten = exp.cast(node.copy(), "DATE")  # DuckDB makes a timestamp of it.
+        case exp.Cast() if node.to.is_type("BIGINT", "INT") and not node.this.is_int:
+            rewritten = _integer(node)
+        case exp.Div():
+            rewritten = _checked_division(node)
+        case exp.UnixToTime():
+            rewritten = exp.AtTimeZone(this=node.copy(), zone=exp.Literal.string("UTC"))
+        case exp.Normalize():
+            rewritten = _normalised(node, statement)
+        case exp.Unnest() if node.args.get("offset"):
+            # DuckDB counts ordinals from 1, so the numbers would differ.
+            raise StatementRefused(
+                f"{statement.location()}: WITH OFFSET does not run on the embedded warehouse; "
+                "unnest GENERATE_ARRAY and index with OFFSET() instead."
+            )
+    return rewritten
+
+
+def _with_numeric_scale(node: "exp.DataType") -> None:
+    from sqlglot import exp
+
+    if node.this == exp.DataType.Type.DECIMAL and not node.expressions:
+        node.set("expressions", [exp.DataTypeParam(this=exp.Literal.number(n)) for n in (38, 9)])
+
+
+def _integer(node: "exp.Cast") -> "Expr":
+    """Halves round away from zero, where DuckDB takes the even one; a text such as 1.5 is no integer.
+
+    Which of the two cases it is, DuckDB knows from the type of the value before it reads a row.
+    """
+    from sqlglot import exp
+
+    kind = exp.func("typeof", node.this.copy())
+    is_real = exp.EQ(this=kind, expression=exp.Literal.string("DOUBLE"))
+    is_text = exp.EQ(this=kind.copy(), expression=exp.Literal.string("VARCHAR"))
+    rounded = node.copy()
+    rounded.set("this", exp.func("round", type(node)(this=node.this.copy(), to=exp.DataType.build("DOUBLE"))))
+    is_integer = exp.Anonymous(
+        this="regexp_matches",
+        expressions=[exp.cast(node.this.copy(), "TEXT"), exp.Literal.string(_INTEGER_TEXT)],
+    )
+    refusal = (
+        exp.null() if isinstance(node, exp.TryCast) else _error("a text that is no integer is cast to INT64")
+    )
+    whole = exp.case().when(is_real, rounded).when(exp.and_(is_text, exp.not_(is_integer)), refusal)
+    return whole.else_(node.copy())
+
+
+def _error(text: str) -> "Expr":
+    from sqlglot import exp
+
+    return exp.Anonymous(this="error", expressions=[exp.Literal.string(text)])
+
+
+def _checked_division(node: "exp.Div") -> "Expr":
+    """A division by zero is an error; DuckDB would answer infinity."""
+    from sqlglot import exp
+
+    divisor = node.expression
+    if divisor.is_number and float(divisor.name) != 0:
+        return node
+    is_zero = exp.EQ(this=exp.paren(divisor.copy()), expression=exp.Literal.number(0))
+    checked = exp.case().when(is_zero, _error("division by zero"))
+    division = node.copy()
+    division.set("expression", checked.else_(divisor.copy()))
+    return division
+
+
+def _normalised(node: "exp.Normalize", statement: Statement) -> "Expr":
+    """NORMALIZE by a registered function, which only texts with more bytes than characters pay for."""
+    from sqlglot import exp
+
+    form = node.args["form"].name.upper() if node.args.get("form") else "NFC"
+    if node.args.get("is_casefold") or form not in _FORMS:
+        raise StatementRefused(
+            f"{statement.location()}: only NORMALIZE with {', '.join(_FORMS)} runs on the embedded warehouse."
+        )
+    text = node.this
+    is_ascii = exp.EQ(this=exp.func("strlen", text.copy()), expression=exp.func("length", text.copy()))
+    called = exp.Anonymous(this=NORMALISE + form.lower(), expressions=[text.copy()])
+    return exp.case().when(is_ascii, text.copy()).else_(called)
