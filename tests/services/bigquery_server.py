@@ -5,6 +5,7 @@ avoids it; what would stop it from starting is in `bigquery_endpoint`.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event, Thread
@@ -34,7 +35,12 @@ def bigquery_endpoint(missing_service: Callable[[str], NoReturn]) -> Iterator[st
         patch.setattr(DuckDBEngine, "_load_spatial", lambda engine: load_extension(engine, spatial))
         settings = Settings(rest_port=0, grpc_port=0, default_project_id=PROJECT, log_level=LogLevel.CRITICAL)
         server = EmulatorServer(settings)
+        root = logging.getLogger()
+        level, handlers = root.level, list(root.handlers)
         with running(server):
+            # It takes over the root logger, and with it what other tests of this process listen to.
+            root.setLevel(level)
+            root.handlers[:] = handlers
             yield server.rest_url
 
 
