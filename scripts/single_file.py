@@ -66,9 +66,8 @@ def make_single_file(source: Path, output: Path, recipe: Recipe) -> MonthOutcome
         )
     request = MonthRequest(month, recipe, frozenset({"session_bars", "training_table"}))
     outcome = make_month(_TwoFiles(month, data, output), request)
-    if outcome.broken_claims:
-        broken = ", ".join(verdict.claim for verdict in outcome.broken_claims)
-        raise PermanentFailure(f"{source}: refused by its checks ({broken}), and nothing was written")
+    if outcome.refusal:
+        raise PermanentFailure(f"{source}: {outcome.refusal}")
     return outcome
 
 

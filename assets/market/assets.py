@@ -10,7 +10,7 @@ from pydantic import Field
 from assets.failures import PermanentFailure, QuintetFailure, TransientFailure
 from assets.market import session_bars, training_table
 from assets.market.checks import ASSET_KEYS, CHECK_SPECS, check_results
-from assets.market.claims import Breach, TableName, Verdict
+from assets.market.claims import TableName, Verdict
 from assets.market.month import TABLES, MonthOutcome, MonthRequest, judge_published, make_month
 from assets.market.months import BUCKET
 from assets.market.partitions import months
@@ -164,7 +164,7 @@ def market_month(
         for month, outcome in run_each(partial(make_month, object_store), requests, workers=workers):
             if isinstance(outcome, MonthOutcome):
                 verdicts[month] = outcome.verdicts
-            failure = _failure(month, outcome)
+            failure = _failure(outcome)
             if failure is not None:
                 failures[month] = failure
                 # A foreseen failure says it all in its sentence; a defect needs its traceback.
@@ -177,26 +177,13 @@ def market_month(
         _raise_for(failures, of=len(requests))
 
 
-def _failure(month: str, outcome: MonthOutcome | Exception) -> Exception | None:
+def _failure(outcome: MonthOutcome | Exception) -> Exception | None:
     """What went wrong with a month, broken blocking claims included."""
     if isinstance(outcome, PreconditionFailed):  # S3 and GCS keep no older bytes of a file being replaced.
         return TransientFailure(str(outcome))
     if isinstance(outcome, Exception):
         return outcome
-    if not outcome.broken_claims:
-        return None
-    broken = "; ".join(
-        f"{verdict.claim} ({verdict.breach_count} breaches, the first: {_breach(verdict.breaches[0])})"
-        for verdict in outcome.broken_claims
-    )
-    return PermanentFailure(
-        f"The checks refuse {month}, and nothing was replaced: {broken}; check the vendor file, and report a "
-        "defect if it is sound"
-    )
-
-
-def _breach(breach: Breach) -> str:
-    return ", ".join(f"{name} {value}" for name, value in breach.items())
+    return outcome.refusal
 
 
 def _raise_for(failures: Mapping[str, Exception], *, of: int) -> None:

@@ -67,6 +67,17 @@ class MonthOutcome:
         """The blocking claims that do not hold."""
         return [verdict for verdict in self.verdicts if verdict.is_blocking and not verdict.holds]
 
+    @property
+    def refusal(self) -> PermanentFailure | None:
+        """Why nothing was published, None when the blocking claims hold."""
+        if not self.broken_claims:
+            return None
+        broken = "; ".join(_broken(verdict) for verdict in self.broken_claims)
+        return PermanentFailure(
+            f"The checks refuse {self.month}, and nothing was replaced: {broken}; check the vendor file, and "
+            "report a defect if it is sound"
+        )
+
 
 def make_month(store: Store, request: MonthRequest) -> MonthOutcome:
     """Make the requested tables of a month, judge them, and replace the published objects if they hold.
@@ -118,6 +129,11 @@ def judge_published(store: Store, month: str, tables: frozenset[TableName]) -> t
         neighbours=published.neighbours(store, month),
     )
     return tuple(judge([claim for claim in CLAIMS if claim.on in tables], judged))
+
+
+def _broken(verdict: Verdict) -> str:
+    first = ", ".join(f"{name} {value}" for name, value in verdict.breaches[0].items())
+    return f"{verdict.claim} ({verdict.breach_count} breaches, the first: {first})"
 
 
 def _peak_bytes() -> int:

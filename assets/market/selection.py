@@ -9,7 +9,7 @@ session of 27,000 seconds, spreads and holidays included, as the predecessor had
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from assets.market.contracts import ContractChoice, choose_contracts, contract_o
 from assets.market.dbn import UNDEFINED_PRICE, VendorFile
 from assets.market.months import Month
 from assets.market.recipe import Recipe
-from assets.market.session_calendar import CHICAGO, NORMAL_CLOSE, Session, session_on
+from assets.market.session_calendar import CHICAGO, NORMAL_CLOSE, Session, midnights, session_on
 
 NANOSECONDS = 1_000_000_000
 TICK = 250_000_000
@@ -230,7 +230,7 @@ class _Day:
         self.date = day
         self.session = session
         self._bars = bars
-        self._start, self._stop = (int(row) for row in bars.seconds.searchsorted(_midnights(day)))
+        self._start, self._stop = (int(row) for row in bars.seconds.searchsorted(midnights(day)))
         self._codes = bars.codes[self._start : self._stop]
         self._seconds = bars.seconds[self._start : self._stop]
         volumes = bars.volumes[self._start : self._stop]
@@ -263,7 +263,7 @@ class _Day:
 
     def chosen(self, label: str, choice: ContractChoice, session: Session) -> ChosenBars:
         rows = np.flatnonzero(self._codes == self._bars.labels.index(label))
-        first, end = self._bars.dropped.searchsorted(_midnights(self.date))
+        first, end = self._bars.dropped.searchsorted(midnights(self.date))
         return ChosenBars(
             session=session,
             choice=choice,
@@ -366,12 +366,6 @@ def _nothing_chosen(bars: _LabelledBars, month: Month) -> str:
         f"{bars.file.name}: no bar of {', '.join(sorted(bars.labels)[:4])} lies in a session of {month}, its "
         f"bars run from {span}; put the file of that month in its place"
     )
-
-
-def _midnights(day: date) -> tuple[int, int]:
-    """UTC epoch seconds of the Chicago midnights at the start and the end of a date."""
-    start, end = (datetime.combine(day + timedelta(days=later), time.min, CHICAGO) for later in (0, 1))
-    return int(start.timestamp()), int(end.timestamp())
 
 
 def _count_chicago_dates(seconds: Integers) -> int:

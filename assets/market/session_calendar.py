@@ -69,16 +69,6 @@ class Session:
         """The close, the first second that is no longer in the session."""
         return _epoch_seconds(self.date, self.close)
 
-    @property
-    def day_starts_at(self) -> int:
-        """Chicago midnight at which the session's date begins."""
-        return _epoch_seconds(self.date, time.min)
-
-    @property
-    def day_ends_at(self) -> int:
-        """Chicago midnight at which the session's date ends."""
-        return _epoch_seconds(self.date + _ONE_DAY, time.min)
-
 
 def session_on(day: date) -> Session | None:
     """Return the session of a Chicago calendar date, or None on weekends and closed days.
@@ -105,6 +95,11 @@ def sessions_of_month(year: int, month: int) -> tuple[Session, ...]:
     first = date(year, month, 1)
     next_month = (first + timedelta(days=31)).replace(day=1)
     return sessions_between(first, next_month - _ONE_DAY)
+
+
+def midnights(day: date) -> tuple[int, int]:
+    """Return the UTC epoch seconds of the Chicago midnights at which a date begins and ends."""
+    return _epoch_seconds(day, time.min), _epoch_seconds(day + _ONE_DAY, time.min)
 
 
 def _epoch_seconds(day: date, clock: time) -> int:

@@ -11,6 +11,7 @@ import pytest
 
 from assets.market import month as month_module
 from assets.market.checks import ASSET_KEYS
+from assets.market.claims import Claim, JudgedMonth
 from assets.market.months import BUCKET, raw_key, session_bars_key, statistics_key, training_table_key
 from resources.object_store import LocalObjectStore
 from scripts.process_monthly_batches import main
@@ -330,6 +331,24 @@ def test_a_refused_file_ends_with_1_and_one_sentence_and_leaves_the_old_table(ca
     (sentence,) = capsys.readouterr().err.splitlines()
     assert said in sentence
     assert target.read_bytes() == b"the old table"
+
+
+def test_a_file_that_the_checks_refuse_ends_with_1_names_file_and_claim_and_writes_nothing(
+    capsys, tmp_path, monkeypatch
+):
+    def no_month_will_do(_month: JudgedMonth) -> list[dict[str, str]]:
+        """Nothing is good enough."""
+        return [{"found": "a month"}]
+
+    monkeypatch.setattr(month_module, "CLAIMS", (Claim("training_table", True, no_month_will_do),))
+    source, target = tmp_path / "download.dbn.zst", tmp_path / "october.parquet"
+    source.write_bytes(tiny_file(LAST))
+    assert main(["--input", str(source), "--output", str(target)]) == 1
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith(
+        f"{source}: The checks refuse {LAST}, and nothing was replaced: no_month_will_do (1"
+    )
+    assert not target.exists()
 
 
 def test_a_file_from_before_the_first_month_ends_with_1_and_one_sentence(capsys, tmp_path):

@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 
 from assets.market.months import Month, raw_key
-from assets.market.session_calendar import CHICAGO, NORMAL_CLOSE, Session, session_on, sessions_of_month
+from assets.market.session_calendar import (
+    CHICAGO,
+    NORMAL_CLOSE,
+    Session,
+    midnights,
+    session_on,
+    sessions_of_month,
+)
 from scripts.sample_data.__main__ import main
 from scripts.sample_data.market import vendor_file
 from scripts.sample_data.market_bars import Size
@@ -60,7 +67,7 @@ def sessions_in(month: str) -> tuple[Session, ...]:
 @cache
 def fronts(month: str) -> list[str]:
     """The symbol with the highest volume of each session's date."""
-    days = [tape(month).between(s.day_starts_at, s.day_ends_at) for s in sessions_in(month)]
+    days = [tape(month).between(*midnights(s.date)) for s in sessions_in(month)]
     return [day.busiest() for day in days]
 
 
@@ -163,8 +170,8 @@ def test_volume_has_its_peaks_at_the_opening_and_the_close():
     bars = tape("2025-10", "full").of("ESZ5")
     by_quarter_hour = np.zeros(96)
     for session in sessions_in("2025-10"):
-        day = bars.between(session.day_starts_at, session.day_ends_at)
-        quarters = (day.seconds - session.day_starts_at) // 900
+        day = bars.between(*midnights(session.date))
+        quarters = (day.seconds - midnights(session.date)[0]) // 900
         by_quarter_hour += np.bincount(quarters, day.records["volume"], minlength=96)
     opening, lunch, close, night = by_quarter_hour[[8 * 4 + 2, 12 * 4 + 2, 14 * 4 + 3, 22 * 4]]
     assert by_quarter_hour.argmax() == 8 * 4 + 2
@@ -231,7 +238,7 @@ def test_volume_moves_over_a_few_days_and_never_back(month: str):
     near, far, _ = (contract.symbol for contract in contracts_of(Month.parse(month)))
     shares = []
     for session in sessions_in(month):
-        day = tape(month).between(session.day_starts_at, session.day_ends_at)
+        day = tape(month).between(*midnights(session.date))
         volumes = [int(day.of(symbol).records["volume"].sum()) for symbol in (near, far)]
         shares.append(volumes[1] / sum(volumes))
     between = [share for share in shares if 0.02 < share < 0.98]

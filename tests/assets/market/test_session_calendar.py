@@ -14,6 +14,7 @@ from assets.market.session_calendar import (
     NORMAL_CLOSE,
     SESSION_OPEN,
     Session,
+    midnights,
     session_on,
     sessions_between,
     sessions_of_month,
@@ -204,8 +205,8 @@ def test_a_session_covers_this_utc_range_around_the_clock_changes(day: date, fir
 
 def test_a_session_date_runs_from_chicago_midnight_to_chicago_midnight():
     winter = required_session(date(2025, 11, 3))
-    assert utc_clock(winter.day_starts_at) == "2025-11-03 06:00:00"
-    assert utc_clock(winter.day_ends_at) == "2025-11-04 06:00:00"
+    assert utc_clock(midnights(winter.date)[0]) == "2025-11-03 06:00:00"
+    assert utc_clock(midnights(winter.date)[1]) == "2025-11-04 06:00:00"
 
 
 @given(st.dates(min_value=FIRST_DAY, max_value=date(2099, 12, 31)))
@@ -214,8 +215,9 @@ def test_every_session_lies_inside_its_chicago_date_on_a_weekday(day: date):
     if session is None:
         return
     assert day.weekday() < 5
-    assert session.day_starts_at < session.opens_at < session.closes_at < session.day_ends_at
-    assert session.day_ends_at - session.day_starts_at == 86_400
+    start, end = midnights(session.date)
+    assert start < session.opens_at < session.closes_at < end
+    assert end - start == 86_400
     opening = datetime.fromtimestamp(session.opens_at, CHICAGO)
     closing = datetime.fromtimestamp(session.closes_at, CHICAGO)
     assert (opening.date(), opening.time()) == (day, SESSION_OPEN)
