@@ -17,8 +17,8 @@ PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(INSTALLED) ## build sample input, run the pipelines on it as a user would, show the results
-	$(BIN)/python -m scripts.demo
+demo: $(INSTALLED) ## build sample input, run the pipelines on it as a user would, show the results (PIPELINE=aim)
+	$(BIN)/python -m scripts.demo $(PIPELINE)
 
 test: check ## everything that CI runs: the checks, then all tests but the long ones (ARGS="-k labels")
 	$(PYTEST) -m "not long" $(ARGS)

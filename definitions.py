@@ -8,10 +8,13 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from assets.aim import assets as aim_assets
 from assets.market import assets as market_assets
+from jobs import aim as aim_jobs
 from jobs import market as market_jobs
 from jobs.loggers import plain_logger
 from resources.deployments import resources_for
+from sensors import aim as aim_sensors
 from sensors import alerts
 from sensors import market as market_sensors
 
@@ -34,9 +37,14 @@ def build_defs(
         known = ", ".join(sorted(resources))
         raise ValueError(f"No resource is called {', '.join(unknown)}; override one of: {known}.")
     return dg.Definitions(
-        assets=[market_assets.raw_bars, market_assets.market_month],
-        jobs=[market_jobs.build_market_month],
-        sensors=[market_sensors.market_month_sensor, alerts.run_failure_alert],
+        assets=[market_assets.raw_bars, market_assets.market_month, *aim_assets.ASSETS],
+        jobs=[market_jobs.build_market_month, aim_jobs.run_aim],
+        schedules=[aim_jobs.aim_schedule],
+        sensors=[
+            market_sensors.market_month_sensor,
+            aim_sensors.aim_feed_sensor,
+            alerts.run_failure_alert,
+        ],
         resources={**resources, **overrides},
         # A run that asks for none by name gets Dagster's usual one.
         loggers={"console": dg.colored_console_logger, "plain": plain_logger},

@@ -108,10 +108,11 @@ def _duckdb_warehouse(site: Site) -> Warehouse:
     return DuckDBWarehouse(path=str(site.home / "warehouse" / "quintet.duckdb"))
 
 
-def _bigquery_warehouse(_: Site) -> Warehouse:
+def _bigquery_warehouse(site: Site) -> Warehouse:
     from resources.warehouse.bigquery import BigQueryWarehouse
 
-    return BigQueryWarehouse()
+    # Without it the client takes the project that the credentials name.
+    return BigQueryWarehouse(project=site.setting("PROJECT_ID"))
 
 
 def _embedded_waves(site: Site) -> Waves:

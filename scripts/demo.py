@@ -1,168 +1,44 @@
 """`make demo`: every pipeline from one end to the other on sample input, the way a user runs it.
 
 No account and no server: embedded resources under `QUINTET_HOME`. The commands that it runs are printed, so
-that they can be repeated by hand.
+that they can be repeated by hand. `python -m scripts.demo PIPELINE` runs one of them.
 """
 
-import json
+import argparse
 import os
-import shlex
-import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-import dagster as dg
-from rich.console import Console
 from rich.table import Table
 
-from assets.market.brackets import BRACKETS
-from assets.market.checks import ASSET_KEYS
-from assets.market.months import BUCKET, statistics_key, training_table_key
-from definitions import build_defs
-from resources.home import quintet_home
-from scripts.dagster_home import ROOT, prepare_dagster_home
+from scripts.dagster_home import prepare_dagster_home
+from scripts.demos import aim, market
+from scripts.demos.steps import DemoFailed, Step, console
 
-MONTHS = {"2025-08": "small", "2025-09": "small", "2025-10": "full"}
-FULL_MONTH = "2025-10"
-SELECTION = " or ".join(f'key:"{key.to_user_string()}"' for key in ASSET_KEYS.values())
-
-_SIZES = dict.fromkeys(bracket.size for bracket in BRACKETS)
-
-# Beside a terminal rich assumes 80 columns, too few for the table of months.
-console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+DEMOS = {"market": market.demonstrate, "aim": aim.demonstrate}
 
 
-class DemoFailed(Exception):
-    """A step of the demo did not do what it should."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A finished command: its wall time, and the peak memory of the largest process it needed."""
-
-    name: str
-    seconds: float
-    peak_mebibytes: float
-
-
-def main() -> int:
-    """Run the demo; 0 when everything worked, 1 when a step failed."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demos; 0 when everything worked, 1 when a step failed."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.demo", description="Run pipelines on samples.")
+    parser.add_argument("pipelines", nargs="*", metavar="PIPELINE", help=f"{', '.join(DEMOS)} (default: all)")
+    wanted = parser.parse_args(arguments).pipelines or list(DEMOS)
+    if unknown := [name for name in wanted if name not in DEMOS]:
+        parser.error(f"there is no demo of {', '.join(unknown)}; choose from {', '.join(DEMOS)}")
     os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(os.environ))
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
     started = time.monotonic()
+    steps: list[Step] = []
     try:
-        steps = market()
+        for name in wanted:
+            steps += DEMOS[name]()
     except DemoFailed as failure:
         console.print(f"[red]{failure}[/red]")
         return 1
     _show_steps(steps)
     console.print(f"\nDone in {time.monotonic() - started:.0f} s. The web UI on these results:  make dev")
     return 0
-
-
-def market() -> list[Step]:
-    """Vendor files of three months to training tables: one month, a range, and what the sensor says."""
-    console.rule("market: 1-second futures bars to monthly training tables")
-    python = [sys.executable, "-m"]
-    steps = [
-        _run(
-            f"vendor files, {size}",
-            [*python, "scripts.sample_data", "market", "--size", size, *_month_flags(size)],
-        )
-        for size in ("small", "full")
-    ]
-    materialise = [*python, "dagster", "asset", "materialize", "-f", "definitions.py", "--select", SELECTION]
-    steps.append(_run(f"one month, {FULL_MONTH}", [*materialise, "--partition", FULL_MONTH]))
-    first, last = min(MONTHS), max(MONTHS)
-    steps.append(
-        _run(f"a range, {first} to {last}", [*materialise, "--partition-range", f"{first}...{last}"])
-    )
-    _show_sensor()
-    _show_months()
-    return steps
-
-
-def _month_flags(size: str) -> list[str]:
-    return [flag for month, its_size in MONTHS.items() if its_size == size for flag in ("--month", month)]
-
-
-def _run(name: str, command: Sequence[str]) -> Step:
-    """Run a command from the repository's root; show its output only if it fails."""
-    shown = shlex.join(["python" if part == sys.executable else part for part in command])
-    console.print(f"\n[bold]{name}[/bold]\n  {shown}", highlight=False)
-    started = time.monotonic()
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    output = process.stdout.read() if process.stdout else ""
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        console.print(output, markup=False, highlight=False)
-        raise DemoFailed(f"{name}: exit code {process.returncode}; the output is above")
-    return Step(name, time.monotonic() - started, usage.ru_maxrss / 1024)
-
-
-def _show_sensor() -> None:
-    """Let the sensor look twice, as the daemon would, and say what it would start."""
-    console.print("\n[bold]the sensor, two looks[/bold]")
-    defs = build_defs()
-    sensor, cursor = defs.resolve_sensor_def("market_month_sensor"), None
-    for look in (1, 2):
-        with dg.build_sensor_context(
-            dg.DagsterInstance.get(), cursor, resources=defs.resources, definitions=defs
-        ) as context:
-            tick = sensor.evaluate_tick(context)
-        cursor = tick.cursor
-        requests = ", ".join(request.run_key or "" for request in tick.run_requests or [])
-        console.print(
-            f"  look {look}: {f'requests {requests}' if requests else tick.skip_message}", highlight=False
-        )
-
-
-def _show_months() -> None:
-    bucket = quintet_home() / "storage" / BUCKET
-    table = Table(
-        "month", "sessions", "rows", "filled", *_SIZES, "seconds", "peak MiB", title="Win rates, long / short"
-    )
-    for month in MONTHS:
-        statistics = json.loads((bucket / statistics_key(month)).read_bytes())
-        filling, made = statistics["pipeline_statistics"]["gap_filling"], _recorded(month)
-        modes = statistics["pipeline_statistics"]["labeling"]["modes"]
-        table.add_row(
-            month,
-            str(filling["trading_days"]),
-            f"{filling['filled_rows']:,}",
-            f"{filling['added_rows'] / filling['filled_rows']:.1%}",
-            *(_win_rates(modes, size) for size in _SIZES),
-            str(made["seconds"]),
-            str(made["peak_mebibytes"]),
-        )
-    console.print(table)
-    console.print(
-        f"Win rates are shares of rows. Tables: {bucket / Path(training_table_key(FULL_MONTH)).parents[2]}"
-    )
-
-
-def _win_rates(modes: Mapping[str, Any], size: str) -> str:
-    return " / ".join(f"{modes[f'{size}_{side}']['win_rate']:.1%}" for side in ("long", "short"))
-
-
-def _recorded(month: str) -> Mapping[str, Any]:
-    """What Dagster has recorded of the newest training table of a month."""
-    records = (
-        dg.DagsterInstance.get()
-        .fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=ASSET_KEYS["training_table"], asset_partitions=[month]), limit=1
-        )
-        .records
-    )
-    materialisation = records[0].asset_materialization
-    return {
-        name: entry.value for name, entry in (materialisation.metadata if materialisation else {}).items()
-    }
 
 
 def _show_steps(steps: Sequence[Step]) -> None:

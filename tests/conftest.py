@@ -10,8 +10,16 @@ from typing import NoReturn
 
 import pytest
 
-FOREIGN_PREFIXES = ("QUINTET_", "AWS_", "BEAMS_", "AIM_", "GOOGLE_", "DAGSTER_")
-FOREIGN_NAMES = ("STORAGE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST")
+FOREIGN_PREFIXES = ("QUINTET_", "AWS_", "BEAMS_", "AIM_", "TYRESCORE_", "GOOGLE_", "DAGSTER_")
+FOREIGN_NAMES = (
+    "BIGQUERY_EMULATOR_HOST",
+    "CAM_TABLE_ID",
+    "CONFIG_GCS_URI",
+    "DRY_RUN",
+    "IGNORE_GCS_CONFIG",
+    "PROJECT_ID",
+    "STORAGE_EMULATOR_HOST",
+)
 # The suite's own switch, not a setting of the product: it turns a missing service from a skip into a failure.
 KEPT_NAMES = ("QUINTET_REQUIRE_SERVICES",)
 

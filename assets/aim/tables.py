@@ -32,6 +32,9 @@ OVERRIDE_FILE: Final = "AIM.AIM-override-file"
 SIZE_FILE: Final = "AIM.AIM-override-file-size"
 MERCHANDISING_REPORT: Final = "AIM.aim-merchandising-report"
 
+GA4_EVENTS: Final = "analytics.events_*"
+"""The daily event tables of a cloud, as SQL names them; here the events are one table."""
+
 SIZE_KEYS: Final = "AIM.aim_size_keys"
 """Working table: the size texts of a run that hold a size, and their keys; GoogleSQL cannot parse a size."""
 
@@ -40,6 +43,9 @@ EVENT_ITEMS: Final = "AIM.aim_event_items"
 
 STAGED_LISTS: Final = "AIM.aim_staged_lists"
 """Working table: the lists that a run is about to publish."""
+
+STAGED_CAM_SKU: Final = "AIM.aim_staged_cam_sku"
+"""Working table: the row of CAM_SKU that each staged list is for, and why it has none."""
 
 RESOLVED_CAMS: Final = "AIM.aim_resolved_cams"
 """Working table: the history rows of one run date that have a mapped vehicle and a parsed size."""
@@ -173,6 +179,10 @@ SCHEMAS: Final[Mapping[str, Mapping[str, str]]] = {
         **_of("STRING", "vehicle_key", "size_identity", *_KEY_COLUMNS),
         **_of("STRING", *(f"cam_sku_{position}" for position in range(1, 25))),
     },
+    STAGED_CAM_SKU: {
+        "position": "INT64",
+        **_of("STRING", *_CAM_COLUMNS, *_CAM_SKUS, "left_out"),
+    },
     RESOLVED_CAMS: {
         "position": "INT64",
         **_of("STRING", "Vehicle", "Size", *SLOTS, *_CAM_COLUMNS, "Segment", "Category"),
@@ -193,22 +203,22 @@ SNAPSHOT_DATES: Final[Mapping[str, str]] = {
 """The tables that keep the rows of every run date, and the column that says which."""
 
 
-def table_names(settings: Settings) -> dict[str, str]:
+def table_names(settings: Settings, *, has_projects: bool) -> dict[str, str]:
     """Where an installation has each table of `SCHEMAS`, by its usual name: `dataset.table`.
 
-    Only CAM_SKU may have a project before it.
+    CAM_SKU and the GA4 events may have a project before it, where the warehouse has projects; elsewhere it is
+    left out. Without a GA4 dataset the events keep their usual name.
     """
     names = {usual: _in_dataset(usual, settings.dataset) for usual in SCHEMAS}
     names[LISTS] = f"{settings.dataset}.{settings.table}"
     names[LIST_HISTORY] = f"{names[LISTS]}_history"
     names[CAM_SKU] = settings.cam_table
+    if settings.ga4_dataset and has_projects:
+        names[GA4_EVENTS] = f"{settings.ga4_dataset}.events_*"
+    if not has_projects:
+        names[CAM_SKU] = ".".join(settings.cam_table.split(".")[-2:])
     return names
 
 
 def _in_dataset(usual: str, dataset: str) -> str:
     return f"{dataset}.{usual.removeprefix('AIM.')}" if usual.startswith("AIM.") else usual
-
-
-def declared(names: Mapping[str, str], *usual: str) -> dict[str, Mapping[str, str]]:
-    """The schemas of some tables under the names that an installation gives them."""
-    return {names[table]: SCHEMAS[table] for table in usual}

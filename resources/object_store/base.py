@@ -23,8 +23,9 @@ from resources.object_store.values import Condition, ObjectInfo, ScanSource, Spo
 
 READ_AHEAD_BYTES = 8 * 1024 * 1024
 
-# The class below has a method of this name, which would hide the built-in in its own annotations.
+# The class below has a method `list`, which would hide the built-in in its own annotations.
 Listing: TypeAlias = list[ObjectInfo]
+Keys: TypeAlias = list[str]
 
 
 class ObjectStore(dg.ConfigurableResource, ABC):
@@ -48,6 +49,13 @@ class ObjectStore(dg.ConfigurableResource, ABC):
         with self._translating(self._uri(bucket, prefix)):
             found = [info for info in self._list(bucket, prefix) if is_key(info.key)]
         return sorted(found, key=lambda info: info.key)
+
+    def list_keys(self, bucket: str, prefix: str = "") -> Keys:
+        """The keys of `list`, in the same order, without reading any content."""
+        check_bucket(bucket)
+        check_prefix(prefix)
+        with self._translating(self._uri(bucket, prefix)):
+            return sorted(key for key in self._list_keys(bucket, prefix) if is_key(key))
 
     def head(self, bucket: str, key: str) -> ObjectInfo | None:
         """What is known of the object without reading it, or None if it does not exist."""
@@ -130,6 +138,9 @@ class ObjectStore(dg.ConfigurableResource, ABC):
     @abstractmethod
     def _list(self, bucket: str, prefix: str) -> Iterable[ObjectInfo]: ...
 
+    def _list_keys(self, bucket: str, prefix: str) -> Iterable[str]:
+        return (info.key for info in self._list(bucket, prefix))
+
     @abstractmethod
     def _head(self, bucket: str, key: str) -> ObjectInfo | None: ...
 
@@ -151,20 +162,24 @@ class ObjectStore(dg.ConfigurableResource, ABC):
     def _translate(self, error: Exception, location: str) -> Exception | None:
         """The error of this package that a client's exception means; None for one it does not know."""
 
-    def _new_spool(self) -> Path:
+    def _new_spool(self, bucket: str, key: str) -> Path:
         """An empty file, private to this user, to spool into."""
         descriptor, path = tempfile.mkstemp(prefix="quintet-")
         os.close(descriptor)
         return Path(path)
 
+    def _end_spool(self, path: Path) -> None:
+        """Remove the file, which is gone where publishing moved it."""
+        path.unlink(missing_ok=True)
+
     @contextmanager
     def _spool(self, bucket: str, key: str) -> Iterator[Spool]:
         with self._translating(self.uri(bucket, key)):
-            spool = Spool(self._new_spool())
+            spool = Spool(self._new_spool(bucket, key))
         try:
             yield spool
         finally:
-            spool.path.unlink(missing_ok=True)
+            self._end_spool(spool.path)
 
     @contextmanager
     def _reader(self, bucket: str, key: str, read_ahead: int) -> Iterator[BinaryIO]:

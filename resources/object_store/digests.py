@@ -1,9 +1,9 @@
 """MD5 digests of local files, computed once for each state that a file is in.
 
 S3 and GCS know an object's digest; a directory does not, and hashing 50 GB of vendor files for every listing
-would take minutes. A digest is remembered with the file's inode, size, mtime and ctime, in this process and
-in one small file per object. ctime makes that safe: every change of content sets it, and nobody can set it
-back.
+would take minutes. A digest is remembered with the file's inode, size, mtime and ctime, in this process and,
+where there is a place for them, in one small file per object. ctime makes that safe: every change of content
+sets it, and nobody can set it back.
 """
 
 import hashlib
@@ -38,16 +38,13 @@ class FileState(NamedTuple):
 _in_memory: dict[tuple[int, FileState], str] = {}
 
 
-class DigestCache:
-    """Digests of files, remembered as `folder/<name>` and written through temporaries in `spool`.
+class Digests:
+    """Digests of files, remembered in this process's memory alone.
 
-    Where the folder cannot be written, this process's memory is all there is. `clock` returns nanoseconds
-    since the beginning of 1970, UTC.
+    `clock` returns nanoseconds since the beginning of 1970, UTC.
     """
 
-    def __init__(self, folder: Path, spool: Path, clock: Callable[[], int] = time.time_ns) -> None:
-        self._folder = folder
-        self._spool = spool
+    def __init__(self, clock: Callable[[], int] = time.time_ns) -> None:
         self._clock = clock
 
     def md5(self, path: Path, name: str) -> tuple[str, os.stat_result]:
@@ -61,14 +58,7 @@ class DigestCache:
         return known, status
 
     def forget(self, name: str) -> None:
-        """Remove the small file of an object that was removed."""
-        with suppress(OSError):
-            self.entry(name).unlink()
-            remove_empty_folders(self.entry(name).parent, self._folder)
-
-    def entry(self, name: str) -> Path:
-        """The small file that remembers the digest of `name`."""
-        return self._folder / name
+        """Remove what is stored about an object that was removed."""
 
     def _compute(self, path: Path, name: str) -> tuple[str, os.stat_result]:
         with path.open("rb") as file:
@@ -79,6 +69,33 @@ class DigestCache:
             _remember((status.st_dev, before), digest)
             self._write(name, before, digest)
         return digest, status
+
+    def _read(self, name: str, state: FileState) -> str | None:
+        return None
+
+    def _write(self, name: str, state: FileState, digest: str) -> None: ...
+
+
+class DigestCache(Digests):
+    """Digests also remembered as `folder/<name>`, and written through temporaries in `spool`.
+
+    Where the folder cannot be written, this process's memory is all there is.
+    """
+
+    def __init__(self, folder: Path, spool: Path, clock: Callable[[], int] = time.time_ns) -> None:
+        super().__init__(clock)
+        self._folder = folder
+        self._spool = spool
+
+    def forget(self, name: str) -> None:
+        """Remove the small file of an object that was removed."""
+        with suppress(OSError):
+            self.entry(name).unlink()
+            remove_empty_folders(self.entry(name).parent, self._folder)
+
+    def entry(self, name: str) -> Path:
+        """The small file that remembers the digest of `name`."""
+        return self._folder / name
 
     def _read(self, name: str, state: FileState) -> str | None:
         try:

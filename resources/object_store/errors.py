@@ -24,3 +24,7 @@ class PreconditionFailed(OSError):
 
 class StoreUnavailable(ConnectionError):
     """The store could not be reached, was overloaded or failed, after all retries."""
+
+
+class StoreBusy(StoreUnavailable):
+    """Another holder has the folder that was to be held alone."""

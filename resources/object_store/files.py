@@ -45,22 +45,31 @@ def make_folder(folder: Path) -> None:
     sync(folder.parent)
 
 
+def create(path: Path) -> None:
+    """Make an empty file, with the permissions that the umask gives, and its folder."""
+    _put_into_folder(path, lambda: path.touch(exist_ok=False))
+
+
 def move(source: Path, target: Path) -> None:
     """Put `source`, already synced, in the place of `target` in one step that survives a crash."""
-    for tries_left in reversed(range(_MOST_TRIES)):
-        try:
-            make_folder(target.parent)
-            source.replace(target)
-            break
-        except FileNotFoundError:
-            if not tries_left or not source.exists():
-                raise
-            # A delete beside us had emptied the folder, and removed it before we could fill it.
+    _put_into_folder(target, lambda: source.replace(target))
     sync(target.parent)
 
 
-def remove(path: Path, top: Path) -> None:
-    """Remove a file, which may be gone, and the folders it leaves empty below `top`; survives a crash."""
+def _put_into_folder(path: Path, put: Callable[[], object]) -> None:
+    for tries_left in reversed(range(_MOST_TRIES)):
+        try:
+            make_folder(path.parent)
+            put()
+            break
+        except FileNotFoundError:
+            # A delete beside us had emptied the folder, and removed it before we could fill it.
+            if not tries_left:
+                raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file, which may be gone, so that it stays removed after a crash."""
     path.unlink(missing_ok=True)
     folder = path.parent
     while True:
@@ -69,7 +78,6 @@ def remove(path: Path, top: Path) -> None:
             break
         except FileNotFoundError:  # A delete beside us found the folder empty, and removed it.
             folder = folder.parent
-    remove_empty_folders(path.parent, top)
 
 
 def remove_empty_folders(folder: Path, top: Path) -> None:

@@ -4,6 +4,7 @@
     duckdb       DuckDBWarehouse: one file, GoogleSQL transpiled (the `local`, `test` and `aws` deployments)
     bigquery     BigQueryWarehouse, around dagster-gcp's BigQueryResource; imported only where it is used
     sql_files    SqlFile: the text that runs and what proves which text it was; its statements
+    selections   the questions that need no file: rows of one table, and how many there are
     values       typed parameters
     columns      declared schemas, and frames that fit them
     google_sql   what sqlglot leaves to do between GoogleSQL and DuckDB
@@ -18,6 +19,7 @@ from resources.warehouse.columns import Schema, Schemas
 from resources.warehouse.duckdb import DuckDBWarehouse
 from resources.warehouse.errors import (
     AccessRefused,
+    ReadOnly,
     SchemaMismatch,
     StatementRefused,
     TableNotFound,
@@ -30,6 +32,7 @@ __all__ = [
     "AccessRefused",
     "DuckDBWarehouse",
     "Parameters",
+    "ReadOnly",
     "Schema",
     "SchemaMismatch",
     "Schemas",

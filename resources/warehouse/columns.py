@@ -28,14 +28,20 @@ _SCALARS: Mapping[str, pl.DataType] = {
     "TIMESTAMP": pl.Datetime("us", "UTC"),
     "NUMERIC": NUMERIC,
 }
-_TABLE = re.compile(r"[A-Za-z0-9_]+\.[A-Za-z0-9_-]+")
+_TABLE = re.compile(r"(?:[a-z][a-z0-9-]*\.)?([A-Za-z0-9_]+)\.([A-Za-z0-9_-]+)")
 
 
 def split_table(table: str) -> tuple[str, str]:
-    """Dataset and name of `dataset.table`; raises `ValueError` for anything else."""
-    if not _TABLE.fullmatch(table):
-        raise ValueError(f"{table!r} is no table: write dataset.table in letters, digits, _ and (table) -.")
-    dataset, _, name = table.partition(".")
+    """Dataset and name of `dataset.table` or `project.dataset.table`.
+
+    Raises `ValueError` for anything else.
+    """
+    if not (parts := _TABLE.fullmatch(table)):
+        raise ValueError(
+            f"{table!r} is no table: write dataset.table or project.dataset.table in letters, digits, "
+            "_ and (project, table) -."
+        )
+    dataset, name = parts.groups()
     return dataset, name
 
 

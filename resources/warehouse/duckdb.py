@@ -4,11 +4,13 @@ The file is open only while a call or a session lasts, and then for this process
 translation, which is `google_sql`.
 """
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import polars as pl
 from pydantic import Field, PrivateAttr
@@ -23,14 +25,15 @@ from resources.warehouse.values import Typed
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_ATTACHED = '"the-file"'  # A hyphen is in no dataset's name, so the two cannot be mistaken.
 _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER"})
 
 
 class DuckDBWarehouse(Warehouse):
     """Tables in one DuckDB file, which is made, with its folder, when first used.
 
-    Calls of several threads wait for each other. While a session lasts other processes cannot open the file:
-    they get `WarehouseUnavailable`.
+    Calls of several threads wait for each other. While a session lasts nobody else can open the file: they
+    get `WarehouseUnavailable`. Any number can read it together (`reading`), as long as nobody writes.
     """
 
     path: str = Field(description="The database file.")
@@ -55,10 +58,35 @@ class DuckDBWarehouse(Warehouse):
     def _connect(self) -> "DuckDBPyConnection":
         import duckdb
 
-        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(self.path)
+        if self.read_only:
+            connection = self._connect_to_read()
+        else:
+            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+            connection = duckdb.connect(self.path)
         connection.execute("SET TimeZone = 'UTC'")  # What GoogleSQL takes where no zone is named.
         register_functions(connection)
+        return connection
+
+    def _connect_to_read(self) -> "DuckDBPyConnection":
+        """An engine of this handle's own with the file attached; without a file it has no tables either.
+
+        Connecting to the file would share one engine, and with it the functions that Python registers,
+        between all readers of this process: when the first one closes, calling them from the next ends the
+        process (DuckDB 1.5).
+        """
+        import duckdb
+
+        # Where large sorts spill, made when needed only; by default it is `.tmp` in the working folder.
+        spill = Path(tempfile.gettempdir()) / f"quintet-{uuid4().hex}"
+        connection = duckdb.connect(config={"temp_directory": str(spill)})
+        try:
+            if Path(self.path).exists():
+                file = self.path.replace("'", "''")
+                connection.execute(f"ATTACH '{file}' AS {_ATTACHED} (READ_ONLY)")
+                connection.execute(f"USE {_ATTACHED}")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     @property
@@ -94,18 +122,31 @@ class DuckDBWarehouse(Warehouse):
             row = self._connection.execute(to_duckdb(statement, values), arguments).fetchone()
         return row[0] if row and isinstance(row[0], int) else 0
 
-    def _load(self, table: str, rows: pl.DataFrame, schema: Schema, replace: bool) -> None:
+    def _load(self, table: str, frames: Iterator[pl.DataFrame], schema: Schema, replace: bool) -> None:
         with self._transaction():
+            self._fill(table, frames, schema, replace)
+
+    def _load_together(self, loads: Sequence[tuple[str, pl.DataFrame, Schema]]) -> None:
+        with self._transaction():
+            for table, frame, schema in loads:
+                self._fill(table, iter([frame]), schema, replace=True)
+
+    def _fill(self, table: str, frames: Iterator[pl.DataFrame], schema: Schema, replace: bool) -> None:
+        with self._translating(table):
             if replace:
                 self._connection.execute(f"DROP TABLE IF EXISTS {_name(table)}")
             self._create(table, schema)
-            self._connection.register("loaded_rows", rows)
-            try:
-                self._connection.execute(
-                    f"INSERT INTO {_name(table)} BY NAME SELECT * FROM loaded_rows"  # noqa: S608
-                )
-            finally:
-                self._connection.unregister("loaded_rows")
+            for frame in frames:
+                self._add(table, frame)
+
+    def _add(self, table: str, rows: pl.DataFrame) -> None:
+        self._connection.register("loaded_rows", rows)
+        try:
+            self._connection.execute(
+                f"INSERT INTO {_name(table)} BY NAME SELECT * FROM loaded_rows"  # noqa: S608
+            )
+        finally:
+            self._connection.unregister("loaded_rows")
 
     def _create(self, table: str, schema: Schema) -> None:
         columns = ", ".join(f"{_quoted(name)} {duckdb_type(kind)}" for name, kind in schema.items())
@@ -135,6 +176,11 @@ class DuckDBWarehouse(Warehouse):
             case duckdb.IOException() if "lock" in reason:
                 return WarehouseUnavailable(
                     f"{self.path} is open in another process; wait until its run has ended. ({reason})"
+                )
+            case duckdb.BinderException() if "file handle conflict" in reason:
+                return WarehouseUnavailable(
+                    f"{self.path} cannot be open for reading and for writing in one process; "
+                    "end the other session first."
                 )
             case duckdb.IOException() | duckdb.FatalException():
                 return WarehouseUnavailable(f"{self.path} cannot be used: {reason}")

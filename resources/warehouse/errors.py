@@ -9,6 +9,10 @@ class StatementRefused(ValueError):
     """The engine refuses a statement, as written or for the rows it met; file and line are named."""
 
 
+class ReadOnly(StatementRefused):
+    """A warehouse that only reads was asked to change a table."""
+
+
 class TableNotFound(LookupError):
     """A table that a statement names does not exist."""
 

@@ -6,6 +6,7 @@ translation knows fails in DuckDB, by name. Not here: connections.
 
 import unicodedata
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from resources.warehouse.errors import StatementRefused
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 NORMALISE = "normalise_"
 _FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+_WHITE_SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
 _INTEGER_TEXT = r"^\s*[+-]?\d+\s*$"
 
 
@@ -27,17 +32,27 @@ def to_duckdb(statement: Statement, values: Mapping[str, Typed]) -> str:
 
     Raises `StatementRefused`, with the line, for what cannot be read or has no equal.
     """
+    return _translated(statement, frozenset((name, value.type) for name, value in values.items()))
+
+
+# Translating takes 40 ms and more for a statement of a hundred lines.
+@lru_cache(maxsize=256)
+def _translated(statement: Statement, parameter_types: frozenset[tuple[str, str]]) -> str:
     import sqlglot
-    from sqlglot import ErrorLevel
+    from sqlglot import ErrorLevel, exp
     from sqlglot.errors import ParseError, UnsupportedError
 
     try:
+        types = dict(parameter_types)
         tree = sqlglot.parse_one(statement.text, read="bigquery")
         for node in reversed(list(tree.walk())):
-            rewritten = _rewrite(node, statement, values)
+            _refuse_positions_from_0(node, statement)
+            rewritten = _rewrite(node, statement, types)
             if rewritten is not node:
                 tree = rewritten if node is tree else tree
                 node.replace(rewritten)
+        for table in tree.find_all(exp.Table):
+            table.set("catalog", None)  # The project: one file is one.
         return tree.sql("duckdb", unsupported_level=ErrorLevel.RAISE, comments=False)
     except ParseError as error:
         first = error.errors[0]
@@ -76,13 +91,13 @@ def _normaliser(form: Any) -> Callable[[Any], Any]:
     return normalise
 
 
-def _rewrite(node: "Expr", statement: Statement, values: Mapping[str, Typed]) -> "Expr":
+def _rewrite(node: "Expr", statement: Statement, types: Mapping[str, str]) -> "Expr":
     from sqlglot import exp
 
     rewritten = node
     match node:
         case exp.Parameter():
-            rewritten = exp.cast(node.copy(), duckdb_type(values[node.name].type), dialect="duckdb")
+            rewritten = exp.cast(node.copy(), duckdb_type(types[node.name]), dialect="duckdb")
         case exp.Literal() if not node.is_string and not node.is_int:
             rewritten = exp.cast(node.copy(), "DOUBLE")  # 1.5 is a FLOAT64 there and a DECIMAL here.
         case exp.DataType():
@@ -97,13 +112,43 @@ def _rewrite(node: "Expr", statement: Statement, values: Mapping[str, Typed]) ->
             rewritten = exp.AtTimeZone(this=node.copy(), zone=exp.Literal.string("UTC"))
         case exp.Normalize():
             rewritten = _normalised(node, statement)
-        case exp.Unnest() if node.args.get("offset"):
-            # DuckDB counts ordinals from 1, so the numbers would differ.
-            raise StatementRefused(
-                f"{statement.location()}: WITH OFFSET does not run on the embedded warehouse; "
-                "unnest GENERATE_ARRAY and index with OFFSET() instead."
-            )
+        case _:
+            rewritten = _rewritten_function(node)
     return rewritten
+
+
+def _rewritten_function(node: "Expr") -> "Expr":
+    """Functions that go by the same name in DuckDB and mean something else there."""
+    from sqlglot import exp
+
+    match node:
+        case exp.CountIf():  # Null where there is nothing to count.
+            return exp.Count(this=exp.case().when(node.this.copy(), exp.Literal.number(1)))
+        case exp.Trim() if node.args.get("expression") is None:  # Of spaces only.
+            trimmed = node.copy()
+            trimmed.set("expression", exp.Literal.string(_WHITE_SPACE))
+            return trimmed
+        case exp.IntDiv():  # An operator: its operands need brackets.
+            division = _checked_division(node)
+            return exp.IntDiv(this=exp.paren(division.this.copy()), expression=division.expression.copy())
+    return node
+
+
+def _refuse_positions_from_0(node: "Expr", statement: Statement) -> None:
+    """DuckDB counts the elements of an array from 1, so the numbers would differ without an error."""
+    from sqlglot import exp
+
+    reason = None
+    if isinstance(node, exp.Unnest) and node.args.get("offset"):
+        reason = "WITH OFFSET does not run on the embedded warehouse; unnest GENERATE_ARRAY and"
+    elif isinstance(node, exp.Bracket) and _is_computed_offset(node):
+        reason = "a computed OFFSET() does not run on the embedded warehouse;"
+    if reason:
+        raise StatementRefused(f"{statement.location()}: {reason} index with ORDINAL() instead.")
+
+
+def _is_computed_offset(node: "exp.Bracket") -> bool:
+    return node.args.get("offset") == 0 and not all(index.is_int for index in node.expressions)
 
 
 def _with_numeric_scale(node: "exp.DataType") -> None:
@@ -142,7 +187,7 @@ def _error(text: str) -> "Expr":
     return exp.Anonymous(this="error", expressions=[exp.Literal.string(text)])
 
 
-def _checked_division(node: "exp.Div") -> "Expr":
+def _checked_division(node: "exp.Div | exp.IntDiv") -> "Expr":
     """A division by zero is an error; DuckDB would answer infinity."""
     from sqlglot import exp
 

@@ -1,14 +1,15 @@
-"""SQL files: found relative to the code, proven by their bytes, and split into statements.
+"""SQL files: found relative to the code, proven by their bytes, renamed in, and split into statements.
 
 Not here: running them, and any dialect but GoogleSQL.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
+from resources.warehouse.columns import split_table
 from resources.warehouse.errors import StatementRefused
 
 CODE_ROOT = Path(__file__).resolve().parents[2]
@@ -17,7 +18,10 @@ _TRANSACTION_WORDS = frozenset({"BEGIN", "COMMIT", "ROLLBACK"})
 
 @dataclass(frozen=True, slots=True)
 class SqlFile:
-    """A GoogleSQL script: `path` relative to the code, and the `sha256` and `size` of its raw bytes."""
+    """A GoogleSQL script: `path` relative to the code, and the `sha256` and `size` of its raw bytes.
+
+    The text is that of the bytes, but for the tables that an installation calls otherwise (`renamed`).
+    """
 
     path: str
     text: str
@@ -32,6 +36,24 @@ class SqlFile:
         except UnicodeDecodeError as error:
             raise StatementRefused(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8.") from error
         return cls(path, text, sha256(content).hexdigest(), len(content))
+
+    def renamed(self, tables: Mapping[str, str]) -> "SqlFile":
+        """The script with other tables: every `` `name` `` in backquotes that is a key becomes its value.
+
+        A value is `dataset.table` or `project.dataset.table`, either with `_*` at its end for all tables that
+        begin so. Names in texts and comments stay, and so does what the bytes are proven by. Raises
+        `ValueError` for a value that is no table.
+        """
+        from sqlglot import TokenType
+
+        for name in tables.values():
+            split_table(name.removesuffix("_*"))
+        pieces, end = [], 0
+        for token in _tokens(self):
+            if token.token_type == TokenType.IDENTIFIER and token.text in tables:
+                pieces += [self.text[end : token.start], f"`{tables[token.text]}`"]
+                end = token.end + 1
+        return replace(self, text="".join([*pieces, self.text[end:]]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +93,23 @@ def statements_of(files: Iterable[SqlFile]) -> list[Statement]:
     return [statement for file in files for statement in _split(file)]
 
 
-def _split(file: SqlFile) -> list[Statement]:
-    from sqlglot import TokenType
+def _tokens(file: SqlFile) -> list:
     from sqlglot.dialects import BigQuery
     from sqlglot.errors import TokenError
 
     try:
-        tokens = BigQuery().tokenize(file.text)
+        return BigQuery().tokenize(file.text)
     except TokenError as error:
         raise StatementRefused(
             f"{file.path} cannot be split into statements; look for an unclosed quote or comment."
         ) from error
+
+
+def _split(file: SqlFile) -> list[Statement]:
+    from sqlglot import TokenType
+
     statements, current = [], []
-    for token in tokens:
+    for token in _tokens(file):
         if token.token_type != TokenType.SEMICOLON:
             current.append(token)
         elif current:

@@ -1,6 +1,11 @@
 """Realistic, deterministic inputs for every pipeline: `python -m scripts.sample_data <pipeline>`.
 
 - `__main__`: the command; one sub-command per pipeline
+- `aim`: all inputs of the aim pipeline under a local root; its `write_inputs` serves tests and benchmarks
+- `aim_shop`: what these inputs speak of, at one scale, made of `aim_vehicles`, `aim_fitments` (sizes and
+  CAMs) and `aim_products`
+- `aim_sales`, `aim_runlist`, `aim_events`: what feed, work list and shoppers say about it
+- `aim_event_texts`: the pieces of JSON of an event; `aim_draws`: how all of them draw
 - `market`: the market's vendor files, one per month; its `vendor_file` serves tests and benchmarks
 - `market_hours`: the seconds on which the futures market is open
 - `market_contracts`: the contracts that trade in a month, and their rolls

@@ -74,6 +74,16 @@ def test_the_object_store_can_be_overridden_alone(variant: str, store: str) -> N
         assert chosen["notifier"] == names(deployment, {})["notifier"]
 
 
+@pytest.mark.parametrize(
+    ("value", "project"), [("aim-production", "aim-production"), (" ", None), (None, None)]
+)
+def test_bigquery_jobs_are_made_in_the_project_of_the_environment(
+    value: str | None, project: str | None
+) -> None:
+    environ = {"QUINTET_WAREHOUSE": "bigquery"} | ({} if value is None else {"PROJECT_ID": value})
+    assert getattr(resources_for("local", environ)["warehouse"], "project") == project  # noqa: B009
+
+
 def test_a_blank_override_is_none() -> None:
     assert names("aws", {"QUINTET_OBJECT_STORE": " "})["object_store"] == "S3ObjectStore"
 

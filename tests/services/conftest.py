@@ -1,7 +1,8 @@
 """Real servers for the tests of this tier, on free ports of 127.0.0.1, stopped by their own handles.
 
 `s3_server` and `gcs_server` are empty at the beginning of each test and set what their clients read from the
-environment; `s3_store`, `gcs_store` and `local_store` are an object store on each, with the bucket `BUCKET`.
+environment; `s3_store` and `gcs_store` are an object store on each, with the bucket `BUCKET`. `local_store`
+and `folder_store` are the two in directories.
 """
 
 import re
@@ -16,7 +17,7 @@ from typing import Any, NoReturn
 import httpx
 import pytest
 
-from resources.object_store import LocalObjectStore, ObjectStore
+from resources.object_store import FolderObjectStore, LocalObjectStore, ObjectStore
 from tests.services.bigquery_server import bigquery_endpoint, bigquery_warehouse
 
 __all__ = ["bigquery_endpoint", "bigquery_warehouse"]  # Fixtures of this folder.
@@ -150,6 +151,11 @@ def gcs_server(gcs_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def local_store(tmp_path: Path) -> ObjectStore:
     return LocalObjectStore(root=str(tmp_path / "storage"))
+
+
+@pytest.fixture
+def folder_store(tmp_path: Path) -> ObjectStore:
+    return FolderObjectStore(root=str(tmp_path / "folder"))
 
 
 @pytest.fixture

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import polars as pl
 import pytest
 from google.api_core import exceptions as answers
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.bigquery import Client
+from pyarrow.parquet import ParquetFile
 
 from resources.warehouse import AccessRefused, SqlFile, Warehouse, WarehouseUnavailable
 from tests.services.bigquery_server import PROJECT
@@ -31,6 +33,24 @@ def test_a_query_job_is_labelled_with_application_and_file(
     (config,) = sent
     assert config.labels == {"application": "quintet", "task": "select-one_"}
     assert int(config.job_timeout_ms) == 1_800_000
+
+
+def test_many_frames_are_one_job_and_one_row_group_each(
+    bigquery_warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row_groups: list[list[int]] = []
+    load = Client.load_table_from_file
+
+    def note(client: Client, file: Any, *place: Any, **options: Any) -> Any:
+        metadata = ParquetFile(file).metadata
+        row_groups.append([metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)])
+        return load(client, file, *place, **options)
+
+    monkeypatch.setattr(Client, "load_table_from_file", note)
+    frames = (pl.DataFrame({"x": range(rows)}) for rows in (3, 1, 2))
+    bigquery_warehouse.load("AIM.numbers", frames, {"x": "INT64"})
+    assert row_groups == [[3, 1, 2]]
+    assert bigquery_warehouse.count("AIM.numbers") == 6
 
 
 def test_a_service_that_does_not_listen_is_unavailable(

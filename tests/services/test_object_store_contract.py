@@ -1,4 +1,4 @@
-"""What every object store promises, on a directory, on moto's S3 server and on the GCS emulator."""
+"""What every object store promises, in both kinds of directory, on moto's S3 and on the GCS emulator."""
 
 import hashlib
 import os
@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 from resources.object_store import (
+    FolderObjectStore,
     InvalidKey,
     LocalObjectStore,
     ObjectInfo,
@@ -30,10 +31,11 @@ MEBIBYTE = 1024 * 1024
 
 VARIANTS = [
     "local",
+    "folder",
     pytest.param("s3", marks=pytest.mark.services),
     pytest.param("gcs", marks=pytest.mark.services),
 ]
-REMOTE_VARIANTS = VARIANTS[1:]
+REMOTE_VARIANTS = VARIANTS[2:]
 
 
 @pytest.fixture(params=VARIANTS)
@@ -59,7 +61,9 @@ def call_in_environment(environ: dict[str, str], use: Callable[..., Any], *args:
 
 
 def keys(store: ObjectStore, prefix: str = "") -> list[str]:
-    return [info.key for info in store.list(BUCKET, prefix)]
+    found = store.list_keys(BUCKET, prefix)
+    assert found == [info.key for info in store.list(BUCKET, prefix)]
+    return found
 
 
 # ---- listing and describing ----
@@ -115,6 +119,8 @@ def test_a_missing_bucket_is_named(variant: str, request: pytest.FixtureRequest)
     store: ObjectStore = request.getfixturevalue(f"{variant}_store")
     with pytest.raises(ObjectNotFound, match=r"absent-bucket.*bucket"):
         store.list("absent-bucket")
+    with pytest.raises(ObjectNotFound, match=r"absent-bucket.*bucket"):
+        store.list_keys("absent-bucket")
     with pytest.raises(ObjectNotFound, match=r"absent-bucket.*bucket"):
         store.put_bytes("absent-bucket", "a", b"")
     store.delete("absent-bucket", "a")
@@ -215,7 +221,7 @@ def test_a_reader_never_sees_two_versions(store: ObjectStore) -> None:
     with store.open_read(BUCKET, "a") as file:
         seen = file.read(MEBIBYTE)
         store.put_bytes(BUCKET, "a", new)
-        if isinstance(store, LocalObjectStore):
+        if isinstance(store, LocalObjectStore | FolderObjectStore):
             assert seen + file.read() == old
         else:
             with pytest.raises(PreconditionFailed, match="replaced by another writer"):
@@ -417,6 +423,8 @@ def test_a_bucket_that_no_store_may_have_is_refused(store: ObjectStore, bucket: 
     with pytest.raises(InvalidKey, match="Bucket"):
         store.list(bucket)
     with pytest.raises(InvalidKey, match="Bucket"):
+        store.list_keys(bucket)
+    with pytest.raises(InvalidKey, match="Bucket"):
         store.put_bytes(bucket, "a", b"")
 
 
@@ -424,6 +432,8 @@ def test_a_bucket_that_no_store_may_have_is_refused(store: ObjectStore, bucket: 
 def test_a_prefix_that_no_key_begins_with_is_refused(store: ObjectStore, prefix: str) -> None:
     with pytest.raises(InvalidKey, match="Prefix"):
         store.list(BUCKET, prefix)
+    with pytest.raises(InvalidKey, match="Prefix"):
+        store.list_keys(BUCKET, prefix)
 
 
 # ---- elsewhere ----

@@ -19,7 +19,7 @@ from resources.object_store import (
     ObjectStore,
     StoreUnavailable,
     digests,
-    local,
+    locks,
 )
 
 BUCKET = "quintet-local"
@@ -273,7 +273,7 @@ def test_refused_permissions_are_access_refused() -> None:
 def test_a_lock_that_is_never_given_back_ends_in_a_sentence(
     store: LocalObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(locks, "LOCK_SECONDS", 0.05)
     with store._locked(BUCKET, "a"), pytest.raises(StoreUnavailable, match=r"locked.*fuser"):
         store.put_bytes(BUCKET, "a", b"")
     store.put_bytes(BUCKET, "a", b"")

@@ -12,13 +12,27 @@ import polars as pl
 import pytest
 
 from assets.aim.vehicles import fold
-from resources.warehouse import DuckDBWarehouse, SqlFile, StatementRefused, WarehouseUnavailable
+from resources.warehouse import (
+    DuckDBWarehouse,
+    ReadOnly,
+    SqlFile,
+    StatementRefused,
+    TableNotFound,
+    Warehouse,
+    WarehouseUnavailable,
+)
 
 HOLD = """
 import sys, duckdb
 connection = duckdb.connect(sys.argv[1])
 print("held", flush=True)
 sys.stdin.read()
+"""
+COMMIT_AND_DIE = """
+import os, sys, duckdb
+connection = duckdb.connect(sys.argv[1])
+connection.execute("INSERT INTO d.t VALUES (2)")
+os._exit(9)
 """
 FOLD = r"REGEXP_REPLACE(UPPER(REPLACE(NORMALIZE(text, NFKD), 'ß', 'SS')), r'[^A-Z0-9]', '')"
 
@@ -45,7 +59,7 @@ def sql(text: str) -> SqlFile:
     return SqlFile.from_bytes("select_rows.sql", text.encode())
 
 
-def value(warehouse: DuckDBWarehouse, expression: str) -> Any:
+def value(warehouse: Warehouse, expression: str) -> Any:
     return warehouse.query(sql(f"SELECT {expression} AS answer")).item()
 
 
@@ -65,6 +79,18 @@ def test_the_file_is_closed_when_the_session_ends(warehouse: DuckDBWarehouse) ->
     assert subprocess.run(read, check=False, capture_output=True).returncode == 0
 
 
+def test_of_tables_loaded_together_none_changes_when_the_engine_refuses_one(
+    warehouse: DuckDBWarehouse,
+) -> None:
+    old, new, schema = pl.DataFrame({"x": [1]}), pl.DataFrame({"x": [2]}), {"x": "INT64"}
+    warehouse.load("d.t", old, schema)
+    view = "import sys, duckdb; duckdb.connect(sys.argv[1]).execute('CREATE VIEW d.v AS SELECT 1 AS x')"
+    subprocess.run([sys.executable, "-c", view, warehouse.path], check=True)
+    with pytest.raises(Exception, match="View"):
+        warehouse.load_together({"d.t": (new, schema), "d.v": (new, schema)})
+    assert warehouse.rows("d.t").equals(old)
+
+
 def test_what_is_no_database_is_refused_and_kept(warehouse: DuckDBWarehouse) -> None:
     file = Path(warehouse.path)
     file.parent.mkdir(parents=True)
@@ -80,6 +106,67 @@ def test_loading_the_package_imports_no_engine() -> None:
     )
     found = subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True, text=True)
     assert found.stdout == "set()\n"
+
+
+# ---- reading only ----
+
+
+def test_reading_leaves_the_file_as_it_was(warehouse: DuckDBWarehouse) -> None:
+    warehouse.load("d.t", pl.DataFrame({"x": [1]}), {"x": "INT64"})
+    file = Path(warehouse.path)
+    file.parent.chmod(0o555)
+    before = file.read_bytes(), file.stat().st_mtime_ns
+    reading = warehouse.reading()
+    with reading.session():
+        assert reading.rows("d.t", where={"x": 1}).height == 1
+        assert [path.name for path in file.parent.iterdir()] == [file.name]
+    file.parent.chmod(0o755)
+    assert (file.read_bytes(), file.stat().st_mtime_ns) == before
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_reading_makes_no_file(warehouse: DuckDBWarehouse) -> None:
+    reading = warehouse.reading()
+    assert not reading.table_exists("d.t")
+    assert value(reading, "1") == 1
+    for ask in (lambda: reading.rows("d.t"), lambda: reading.query(sql("SELECT x FROM `d.t`"))):
+        with pytest.raises(TableNotFound, match=r"d\.t.* does not exist"):
+            ask()
+    with pytest.raises(ReadOnly):
+        reading.ensure_tables({"d.t": {"x": "INT64"}})
+    assert not Path(warehouse.path).parent.exists()
+
+
+def test_a_file_is_read_by_many_and_written_by_one(warehouse: DuckDBWarehouse) -> None:
+    warehouse.load("d.t", pl.DataFrame({"x": [1]}), {"x": "INT64"})
+    read = "import sys, duckdb; duckdb.connect(sys.argv[1], read_only=True)"
+    with warehouse.reading().session():
+        for _ in range(2):
+            reading = warehouse.reading()
+            assert reading.count("d.t") == 1
+            assert value(reading, "NORMALIZE('é', NFD)") == "e\u0301"
+        subprocess.run([sys.executable, "-c", read, warehouse.path], check=True)
+        with pytest.raises(WarehouseUnavailable, match="for reading and for writing"):
+            warehouse.count("d.t")
+    with warehouse.session(), pytest.raises(WarehouseUnavailable, match="for reading and for writing"):
+        warehouse.reading().count("d.t")
+
+
+def test_a_file_that_is_written_elsewhere_cannot_be_read(
+    warehouse: DuckDBWarehouse, held_elsewhere: None
+) -> None:
+    with pytest.raises(WarehouseUnavailable, match=r"quintet\.duckdb is open in another process"):
+        warehouse.reading().count("d.t")
+
+
+def test_what_a_killed_writer_had_committed_is_read(warehouse: DuckDBWarehouse) -> None:
+    warehouse.load("d.t", pl.DataFrame({"x": [1]}), {"x": "INT64"})
+    write = [sys.executable, "-c", COMMIT_AND_DIE, warehouse.path]
+    assert subprocess.run(write, check=False).returncode == 9
+    log = Path(f"{warehouse.path}.wal")
+    before = log.read_bytes()
+    assert warehouse.reading().count("d.t") == 2
+    assert log.read_bytes() == before
 
 
 # ---- loading ----
@@ -122,6 +209,15 @@ def test_a_load_that_fails_leaves_the_table_as_it_was(warehouse: DuckDBWarehouse
         ("NORMALIZE('é', NFD)", "e\u0301"),
         ("NORMALIZE('ﬁ', NFKC)", "fi"),
         ("NORMALIZE(NULL, NFKD)", None),
+        (r"TRIM(' a b\t\n')", "a b"),
+        (r"TRIM('\u3000a\u00a0')", "a"),
+        (r"LTRIM('\ta\t')", "a\t"),
+        (r"RTRIM('\ta\t')", "\ta"),
+        ("(SELECT COUNTIF(x) FROM UNNEST([TRUE]) AS x WHERE NOT x)", 0),
+        ("DIV(9 - 5, 4)", 1),
+        ("DIV(17, 2 + 3)", 3),
+        ("['a', 'b'][OFFSET(1)]", "b"),
+        ("['a', 'b'][ORDINAL(1 + 1)]", "b"),
     ],
 )
 def test_an_expression_keeps_its_google_meaning(
@@ -136,6 +232,8 @@ def test_an_expression_keeps_its_google_meaning(
     ("text", "says"),
     [
         ("SELECT x, at FROM UNNEST([1]) AS x WITH OFFSET AS at", "WITH OFFSET does not run on the embedded"),
+        ("SELECT ['a', 'b'][OFFSET(x)] AS y FROM UNNEST([0]) AS x", r"computed OFFSET\(\) does not run"),
+        ("SELECT DIV(1, x) AS y FROM UNNEST([0]) AS x", "division by zero"),
         ("SELECT NORMALIZE_AND_CASEFOLD('é') AS x", "only NORMALIZE with NFC"),
         ("SELECT ARRAY_AGG(x LIMIT 3) AS x FROM UNNEST([1]) AS x", "not supported in DuckDB"),
         ("SELECT TO_CODE_POINTS('é') AS x", "to_code_points"),

@@ -45,3 +45,43 @@ def test_a_line_of_a_statement_is_a_line_of_its_file() -> None:
     (statement,) = statements_of([SqlFile.from_bytes("s.sql", b"\n\nSELECT\n  1")])
     assert statement.location() == "s.sql, line 3"
     assert statement.location(2) == "s.sql, line 4"
+
+
+# ---- other tables ----
+
+
+def renamed(text: str, **tables: str) -> str:
+    names = {f"AIM.{old}": new for old, new in tables.items()}
+    return SqlFile.from_bytes("s.sql", text.encode()).renamed(names).text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT 'ß', x FROM `AIM.a` AS a", "SELECT 'ß', x FROM `proj-1.ds.b-c` AS a"),
+        ("MERGE `AIM.a` USING `AIM.a`", "MERGE `proj-1.ds.b-c` USING `proj-1.ds.b-c`"),
+        ("SELECT 1 FROM `AIM.a_history`, `x.AIM.a`, `AIM.A`", None),
+        ("SELECT 1 FROM AIM.a, `AIM`.`a`", None),
+        ('SELECT \'AIM.a\', \'`AIM.a`\', "`AIM.a`", r\'`AIM.a`\', """\n`AIM.a`"""', None),
+        ("SELECT 1 -- `AIM.a`\n/* `AIM.a` */ # `AIM.a`\n;", None),
+    ],
+)
+def test_a_table_is_renamed_where_it_is_the_whole_name_in_backquotes(text: str, expected: str | None) -> None:
+    assert renamed(text, a="proj-1.ds.b-c") == (text if expected is None else expected)
+
+
+def test_two_tables_can_change_places() -> None:
+    assert renamed("SELECT * FROM `AIM.a`, `AIM.b`", a="AIM.b", b="AIM.a") == "SELECT * FROM `AIM.b`, `AIM.a`"
+
+
+def test_a_renamed_script_is_proven_by_the_same_bytes() -> None:
+    file = SqlFile.from_bytes("s.sql", b"SELECT 1 FROM `AIM.a`")
+    other = file.renamed({"AIM.a": "ds.longer_name"})
+    assert (other.path, other.sha256, other.size) == (file.path, file.sha256, file.size)
+    assert file.text == "SELECT 1 FROM `AIM.a`"
+    assert file.renamed({}) == file
+
+
+def test_a_new_name_that_is_no_table_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'a` WHERE TRUE' is no table"):
+        renamed("SELECT 1 FROM `AIM.a`", a="a` WHERE TRUE")

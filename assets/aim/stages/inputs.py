@@ -1,0 +1,89 @@
+"""What several stages read besides the tables of earlier ones: reference tables, events, keys of sizes.
+
+Each is brought up to date at most once in a run, by the first stage that needs it. On an embedded warehouse
+reference tables and events come from files; a cloud has them already. Not here: the feeds (`loading`).
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import polars as pl
+
+from assets.aim import events
+from assets.aim.events import read_events
+from assets.aim.reference import ReferenceFile, read_reference
+from assets.aim.sizes import size_keys
+from assets.aim.stages.run import Run
+from assets.aim.tables import EVENT_ITEMS, EVENTS, LIST_HISTORY, LISTS, SCHEMAS, SIZE_KEYS
+
+_SCORING: Final = 3
+
+
+def refresh_reference(run: Run, *files: ReferenceFile) -> None:
+    """Bring reference tables in line with their files, which may be missing."""
+    for file in files:
+        if not run.is_embedded or not run.first_time(file.path):
+            continue
+        with run.places.files.opened(file.path) as stream:
+            table = read_reference(file, stream)
+        for warning in table.warnings:
+            run.log.warning("%s", warning)
+        run.load(file.table, table.frame)
+
+
+def refresh_event_items(run: Run) -> None:
+    """Collect the items that were viewed and bought in the days that a run looks at, from one read."""
+    # Under Dagster Stage 9 may be another process than Stage 3, which has collected them for the same run.
+    if not run.first_time(EVENT_ITEMS) or _SCORING in run.book.done_stages:
+        return
+    name = "collect_event_items" if run.is_embedded else "collect_ga4_event_items"
+    if run.is_embedded:
+        _load_events(run)
+    elif not run.settings.ga4_dataset:
+        run.log.warning("AIM_GA4_DATASET is not set: the run knows no views and no purchases")
+        run.load(EVENT_ITEMS, pl.DataFrame(schema=dict.fromkeys(SCHEMAS[EVENT_ITEMS])))
+        return
+    run.execute([name], [EVENT_ITEMS], {"run_date": run.run_date})
+
+
+def refresh_size_keys(run: Run, listing: str) -> None:
+    """Fill the working table of size keys for the size texts that a SQL file lists."""
+    if run.settings.dry_run:
+        run.sql(listing)
+        run.plan_write(SIZE_KEYS)
+        return
+    texts = run.query(listing)
+    run.load(SIZE_KEYS, texts.hstack(size_keys(texts["Size"])).drop_nulls("size_key"))
+
+
+def refresh_published_size_keys(run: Run) -> None:
+    """Fill the working table of size keys for all lists that were ever published."""
+    run.make(LISTS, LIST_HISTORY)
+    refresh_size_keys(run, "list_published_sizes")
+
+
+def _load_events(run: Run) -> None:
+    with run.places.files.opened(events.PATH) as stream:
+        if stream is None:
+            run.log.warning("%s does not exist: %s is empty", events.PATH, EVENTS)
+            run.load(EVENTS, pl.DataFrame(schema=events.EVENT_SCHEMA))
+            return
+        counted = _Counted(read_events(stream))
+        run.load(EVENTS, counted)
+    if counted.bad_lines:
+        run.log.warning(
+            "%s: %s lines were left out because they are no events", events.PATH, f"{counted.bad_lines:,}"
+        )
+
+
+class _Counted(Iterator[pl.DataFrame]):
+    """The frames of blocks of events, at least one, and how many lines were no events."""
+
+    def __init__(self, blocks: Iterator[events.Events]) -> None:
+        self._blocks = blocks
+        self.bad_lines = 0
+
+    def __next__(self) -> pl.DataFrame:
+        block = next(self._blocks)
+        self.bad_lines += block.bad_lines
+        return block.frame
