@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long dev bench-market check lock clean
+.PHONY: help demo test test-long dev bench-aim bench-market check lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test-long: $(INSTALLED) ## the tests that are too slow for `make test`
 
 dev: $(INSTALLED) ## the web UI and the daemon on this machine (PORT=3000)
 	@$(BIN)/python -m scripts.dev $(if $(PORT),--port $(PORT))
+
+bench-aim: $(INSTALLED) ## time the aim pipeline against its baselines and targets (ARGS="--only ranker")
+	$(BIN)/python -m scripts.benchmarks.aim $(ARGS)
 
 bench-market: $(INSTALLED) ## time the market pipeline against its baseline (ARGS="--months 36")
 	$(BIN)/python -m scripts.benchmarks.market $(ARGS)

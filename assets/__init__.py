@@ -3,10 +3,12 @@
 Pipelines:
 
 - `market`: a labelled, featured training table of 1-second bars, one file per month.
-- `aim`: tyre recommendations per vehicle and size. So far its domain only: no asset of it exists yet.
+- `aim`: ranked tyre recommendations per vehicle and size, in nine stages, one run per run date.
+- `dwh`: a day's image usage. So far its routing, days and manifests: no asset of it exists yet.
 
 Inside a pipeline, `assets.py` holds the assets, `checks.py` the claims about them, `partitions.py` the
-partition definitions, and every other module a part of the domain, free of Dagster.
+partition definitions, and every other module a part of the domain, free of Dagster. Where a command line runs
+the same work without Dagster, `stages/` joins domain and resources, and `steps.py` shows the stages to Dagster.
 
 Shared by all pipelines:
 

@@ -1,8 +1,9 @@
 """Programs that a person starts, each a few lines over the same assets, domain and resources as the web UI.
 
-- the predecessors' command lines, with their flags and exit codes
+- the predecessors' command lines, with their flags and exit codes; that of aim, `aim_job`, is called by
+  `aim-job/main.py`
 - `dev`: the web UI and the daemon on this machine; `dagster_home`: where its Dagster instance lives
-- `demo`: the pipelines from one end to the other on sample data
+- `demo`: the pipelines from one end to the other on sample data, each in a module of `demos/`
 - `waves_server`: the recommendation service on loopback, to rehearse against, with its answers in
   `waves_rehearsal` and its injected faults in `waves_faults`
 - `benchmarks/`: timings, each printed as a ratio against a named baseline measured in the same run

@@ -6,6 +6,7 @@ stages of the assets without Dagster's instance: a rehearsal leaves nothing on t
 
 import argparse
 import logging
+import os
 import re
 import signal
 import sys
@@ -14,7 +15,6 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
-from os import environ
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -29,7 +29,7 @@ from assets.aim.job_files import JOB_STATUS, JobStatus
 from assets.aim.partitions import FIRST_RUN_DATE, ZONE
 from assets.aim.run_ids import new_run_id
 from assets.aim.settings import Settings
-from assets.aim.stages.order import STAGES, perform_all, sentence_of
+from assets.aim.stages.order import STAGES, is_interrupt, perform_all, sentence_of
 from assets.aim.stages.outcomes import Outcome
 from assets.aim.stages.places import Folder
 from assets.aim.stages.run import Run
@@ -43,10 +43,10 @@ PROGRAM: Final = "aim-job/main.py"
 _log = logging.getLogger("quintet.aim")
 
 
-def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = environ) -> int:
+def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> int:
     """Carry out one command line and return its exit code."""
     options = _parser().parse_args(arguments)
-    stages = sorted(set(options.stage or STAGES))
+    stages = options.stage or list(STAGES)
     flags = {"AIM_RUN_MODE": options.run_mode} if options.run_mode else {}
     with _lines_shown(), _interruptible(), ExitStack() as held:
         try:
@@ -203,10 +203,8 @@ def _carried_out(run: Run, stages: Sequence[int]) -> int:
 
 def _ended(code: int, failure: BaseException) -> int:
     """Say in one sentence what went wrong; a defect of ours also shows where."""
-    is_foreseen = isinstance(failure, OSError | KeyboardInterrupt) or type(failure).__module__.startswith(
-        ("assets.", "resources.")
-    )
-    if not is_foreseen:
+    is_ours = type(failure).__module__.startswith(("assets.", "resources."))
+    if not (is_ours or isinstance(failure, OSError) or is_interrupt(failure)):
         traceback.print_exception(failure)
     print(f"{PROGRAM}: {sentence_of(failure)}", file=sys.stderr)
     return code
@@ -268,7 +266,11 @@ class _Lines(logging.Handler):
         if record.levelno >= logging.WARNING:
             return
         text = record.getMessage()
-        print(text, flush=True)
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:
+            # Whoever read the lines has gone (`| head`); the run goes on, and says them to nobody.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if counted := re.match(r"Processing batch (\d+)/(\d+)", text):
             finished, batches = map(int, counted.groups())
             self._bar.update(self._task, completed=finished, total=batches, visible=True)

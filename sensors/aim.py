@@ -47,11 +47,11 @@ def aim_feed_sensor(context: dg.SensorEvaluationContext, object_store: ObjectSto
 
 def feeds_by_date(listed: Iterable[str], folder: str, extension: str) -> dict[date, dict[FeedKind, str]]:
     """The path of each feed of each run date, dates ascending, as a run of that date would choose it."""
-    known = set(run_dates.get_partition_keys())
+    first, last = run_dates.get_first_partition_key() or "", run_dates.get_last_partition_key() or ""
     dates: dict[date, dict[FeedKind, str]] = {}
     # Sorted by path: of two files with one date and kind the last counts.
     for file in feed_files(listed, folder, extension):
-        if file.date is not None and file.date.isoformat() in known:
+        if file.date is not None and first <= file.date.isoformat() <= last:
             dates.setdefault(file.date, {})[file.kind] = file.path
     return dict(sorted(dates.items()))
 

@@ -134,6 +134,8 @@ def _take_texts(
         if spelt not in present:
             continue
         text = present[spelt] if variable.grammar.is_raw else present[spelt].strip()
+        if not _is_unicode(text):
+            raise ConfigurationError(f"{spelt} {_SOURCES[origin]} is not UTF-8; write it in UTF-8")
         try:
             taken[name] = _Taken(variable.grammar.from_text(text), origin)
         except ValueError as error:
@@ -143,6 +145,15 @@ def _take_texts(
             taken[name] = _Taken(getattr(_DEFAULTS, name), "default")
             warnings.append(f"{sentence}; {taken[name].value:g} is used")
     return taken
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text is one: bytes of the environment that are none come as halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _take_json(config: ConfigFile, warnings: list[str]) -> dict[str, _Taken]:

@@ -33,6 +33,7 @@ _PATIENCE: Final = Patience(looks=2, look_every=30)
 # come one after another. A run that waits costs nothing; one that was killed counts as dead after a minute.
 _PATIENCE_WITH_OTHERS: Final = Patience(looks=240, look_every=30)
 _PREVIEWED_ROWS: Final = 5
+_PREVIEW_ORDER: Final = {tables.LIST_HISTORY: ["position"], tables.VALIDATION_REPORT: ["claim"]}
 
 DEFAULT_RUN_MODE: Final = "GLOBAL"
 """Of a launch that does not say; the variable `AIM_RUN_MODE` is the command line's."""
@@ -87,8 +88,12 @@ def stage_step(
         site = deployed_site(sources, store, warehouse)
         with translated_failures(context, _PATIENCE_WITH_OTHERS):
             run = _run(context, site, waves)
-        with booked(run), run.warehouse.session():
-            yield Step(context, run)
+        with booked(run):
+            step = Step(context, run)
+            with run.warehouse.session():
+                yield step
+            # Not before the warehouse is free: the end of a run lets the next one in.
+            step.close_book()
 
 
 def judge_last_run(
@@ -107,6 +112,7 @@ def judge_last_run(
 
 def _run(context: dg.AssetExecutionContext, site: Site, waves: Waves | None) -> Run:
     """The part of a run that one step carries out; all steps of a Dagster run are one run in the book."""
+    run_date = date.fromisoformat(context.partition_key)
     record = context.instance.get_run_record_by_id(context.run.run_id)
     started = record.create_timestamp if record else datetime.now(UTC)
     run_id = run_id_of(started, context.run.run_id)
@@ -121,7 +127,7 @@ def _run(context: dg.AssetExecutionContext, site: Site, waves: Waves | None) -> 
     book.start()
     return Run(
         configuration=site.configuration,
-        run_date=date.fromisoformat(context.partition_key),
+        run_date=run_date,
         run_id=run_id,
         started=started,
         places=site.places,
@@ -178,7 +184,7 @@ class Step:
         return self._run.settings.dry_run
 
     def perform(self) -> Outcome:
-        """Carry out the stage of this op, and end the run's book after the last one.
+        """Carry out the stage of this op.
 
         In a dry run the first stage speaks for all: behind one that records nothing Dagster skips the others.
         """
@@ -192,11 +198,14 @@ class Step:
         outcome = Outcome(0)
         for number in mine:
             outcome = perform(self._run, number)
+        return outcome
+
+    def close_book(self) -> None:
+        """End the run's book after its last stage."""
         book = self._run.book
         # Dagster goes on beside a stage that failed; the book of such a run ends with each stage, as failed.
         if self.is_dry_run or book.failed_stages or self._stages <= book.done_stages:
             book.finish()
-        return outcome
 
     def _with_placeholder(self, stages: Set[int]) -> list[int]:
         """The stages in order. Stage 2 is a name in the book, between the stages that have assets."""
@@ -214,7 +223,9 @@ class Step:
         """Record every asset of the op, also one that the run did not select: it was published too."""
         if self.is_dry_run:
             return
-        for key in sorted(self._context.assets_def.keys, key=list(TABLES).index):
+        # The definition's own keys are those that the run selected; its outputs are all there are.
+        made = self._context.assets_def.node_keys_by_output_name.values()
+        for key in sorted(made, key=list(TABLES).index):
             metadata = self._metadata(TABLES[key], outcome.facts.get(TABLES[key], {}))
             if key == RECOMMENDATIONS:
                 metadata |= self._history(metadata)
@@ -238,7 +249,7 @@ class Step:
         return {
             "dagster/row_count": self._run.count(table),
             "table": self._run.tables[table],
-            "preview": _table(self._run.preview(table, limit=_PREVIEWED_ROWS)),
+            "preview": _table(self._run.preview(table, _PREVIEW_ORDER.get(table, ()), _PREVIEWED_ROWS)),
             **{name: _metadata_value(fact) for name, fact in facts.items()},
         }
 

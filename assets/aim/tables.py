@@ -39,7 +39,10 @@ SIZE_KEYS: Final = "AIM.aim_size_keys"
 """Working table: the size texts of a run that hold a size, and their keys; GoogleSQL cannot parse a size."""
 
 EVENT_ITEMS: Final = "AIM.aim_event_items"
-"""Working table: one row per item viewed or bought in the days that a run looks at."""
+"""Working table: one row per item seen in a list or bought in the 21 days before the run date."""
+
+ITEM_VIEWS: Final = "AIM.aim_item_views"
+"""Working table: how often each product was seen with each vehicle in the 90 days before the run date."""
 
 STAGED_LISTS: Final = "AIM.aim_staged_lists"
 """Working table: the lists that a run is about to publish."""
@@ -165,7 +168,7 @@ SCHEMAS: Final[Mapping[str, Mapping[str, str]]] = {
     SIZE_KEYS: _of("STRING", "Size", *_KEY_COLUMNS, "size_key"),
     EVENT_ITEMS: {
         "event_name": "STRING",
-        **_of("DATE", "event_date", "london_date"),
+        "london_date": "DATE",
         "event_timestamp": "INT64",
         **_of("STRING", "user_pseudo_id", "country", "page_location", "transaction_id"),
         **_of("STRING", "item_id", "item_name", "item_brand", "item_variant", "item_list_index"),
@@ -173,6 +176,7 @@ SCHEMAS: Final[Mapping[str, Mapping[str, str]]] = {
         "price": "FLOAT64",
         "quantity": "INT64",
     },
+    ITEM_VIEWS: {**_of("STRING", "item_id", "item_category5"), "views": "INT64"},
     STAGED_LISTS: {
         "position": "INT64",
         **_of("STRING", "Vehicle", "Size", *SLOTS),

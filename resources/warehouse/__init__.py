@@ -7,6 +7,7 @@
     selections   the questions that need no file: rows of one table, and how many there are
     values       typed parameters
     columns      declared schemas, and frames that fit them
+    json_lines   files of JSON objects as rows
     google_sql   what sqlglot leaves to do between GoogleSQL and DuckDB
     errors       what every variant raises
 
@@ -25,12 +26,14 @@ from resources.warehouse.errors import (
     TableNotFound,
     WarehouseUnavailable,
 )
+from resources.warehouse.json_lines import JsonLines
 from resources.warehouse.sql_files import SqlFile, read_sql
 from resources.warehouse.values import Parameters, Typed
 
 __all__ = [
     "AccessRefused",
     "DuckDBWarehouse",
+    "JsonLines",
     "Parameters",
     "ReadOnly",
     "Schema",

@@ -8,7 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import dagster as dg
 import polars as pl
@@ -16,6 +16,7 @@ from pydantic import Field
 
 from resources.warehouse.columns import Schema, Schemas, fitted, polars_type, split_table
 from resources.warehouse.errors import ReadOnly, SchemaMismatch, StatementRefused
+from resources.warehouse.json_lines import JsonLines
 from resources.warehouse.selections import count_of, rows_of
 from resources.warehouse.sql_files import SqlFile, Statement, statements_of
 from resources.warehouse.values import Parameters, Scalar, Typed, typed_parameters
@@ -128,6 +129,20 @@ class Warehouse(dg.ConfigurableResource, ABC):
         with self._session():
             self._load_together(loads)
 
+    def load_json_lines(self, table: str, stream: BinaryIO, schema: Schema) -> int:
+        """Make the JSON objects of a file, one per line, the whole content of the table, in one step.
+
+        Says how many lines were left out because they are none; `JsonLines` says what a line means. A few
+        blocks of the file are held at a time. Raises what reading the file raises; the table then stays as it
+        was.
+        """
+        self._check_may_change(table)
+        split_table(table)
+        lines = JsonLines(stream, schema)
+        with self._session():
+            self._load_json_lines(table, lines, schema)
+        return lines.left_out
+
     def table_exists(self, table: str) -> bool:
         """Whether there is such a table, with or without rows."""
         split_table(table)
@@ -188,6 +203,10 @@ class Warehouse(dg.ConfigurableResource, ABC):
 
     @abstractmethod
     def _load_together(self, loads: Sequence[tuple[str, pl.DataFrame, Schema]]) -> None: ...
+
+    def _load_json_lines(self, table: str, lines: JsonLines, schema: Schema) -> None:
+        """Load the rows in one step; a variant may know a shorter way than frames."""
+        self._load(table, lines.frames(), schema, replace=True)
 
     @abstractmethod
     def _create(self, table: str, schema: Schema) -> None:

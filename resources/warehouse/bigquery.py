@@ -52,6 +52,7 @@ from resources.warehouse.values import Typed
 
 REQUEST_SECONDS = 60
 _POSITION = re.compile(r"at \[(\d+):\d+\]")
+_DATASET = re.compile(r"`([\w.:-]+)\.[\w*-]+`")
 _NOT_LABEL = re.compile(r"[^a-z0-9_-]")
 # With a retry of jobs the client (3.47) repeats a failing request for 10 minutes, whatever it is told.
 _NO_JOB_RETRY: Any = None
@@ -118,19 +119,30 @@ class BigQueryWarehouse(Warehouse):
     def _execute(self, statements: Sequence[Statement], values: Mapping[str, Typed]) -> list[int]:
         if len(statements) == 1:
             return [self._run(statements[0], values)]
-        with self._transaction() as connection:
+        with self._translating(statements[0].location(), statements[0]):
+            location = self._location_of(statements)
+        with self._transaction(location) as connection:
             return [self._run(statement, values, connection) for statement in statements]
 
+    def _location_of(self, statements: Sequence[Statement]) -> str | None:
+        """Where a session for the statements has to be: it names no table when it begins, and would be US."""
+        if self.location:
+            return self.location
+        named = (match for statement in statements for match in _DATASET.finditer(statement.text))
+        dataset = next((self._reference(match[1], 1) for match in named), None)
+        return self._client.get_dataset(dataset, **self._patience).location if dataset else None
+
     @contextmanager
-    def _transaction(self) -> Iterator[tuple[str, str]]:
+    def _transaction(self, location: str | None) -> Iterator[tuple[str, str]]:
         """A transaction in a new session of BigQuery: its id, and the location it is bound to."""
         config = self._job_config("begin")
         config.create_session = True
-        begun = self._finish(
-            self._client.query(
-                "BEGIN TRANSACTION", job_config=config, job_retry=_NO_JOB_RETRY, **self._patience
+        command = "BEGIN TRANSACTION"
+        with self._translating(command):
+            job = self._client.query(
+                command, job_config=config, location=location, job_retry=_NO_JOB_RETRY, **self._patience
             )
-        )
+            begun = self._finish(job)
         session: Any = begun.session_info  # Always there, as a session was asked for.
         connection = (str(session.session_id), str(begun.location))
         try:
@@ -138,7 +150,7 @@ class BigQueryWarehouse(Warehouse):
         except BaseException:
             try:
                 self._control("ROLLBACK TRANSACTION", connection)
-            except (answers.GoogleAPICallError, requests.RequestException) as error:
+            except Exception as error:  # noqa: BLE001 (what ended the transaction matters more)
                 # Most errors have ended the transaction already, and BigQuery ends what is left itself.
                 _log.warning("ROLLBACK TRANSACTION was refused: %s", type(error).__name__)
             raise
@@ -221,7 +233,13 @@ class BigQueryWarehouse(Warehouse):
                     self._copy(incoming, table)
         finally:
             for incoming in beside.values():
-                self._client.delete_table(self._reference(incoming), not_found_ok=True, **self._patience)
+                self._remove(incoming)
+
+    def _remove(self, incoming: str) -> None:
+        try:
+            self._client.delete_table(self._reference(incoming), not_found_ok=True, **self._patience)
+        except (answers.GoogleAPIError, requests.RequestException) as error:
+            _log.warning("%s is left over and can be removed: %s", incoming, type(error).__name__)
 
     def _copy(self, source: str, target: str) -> None:
         config = CopyJobConfig(write_disposition="WRITE_TRUNCATE", labels=self._labels("load"))
@@ -248,8 +266,9 @@ class BigQueryWarehouse(Warehouse):
             return None
         return [field.name for field in found.schema]
 
-    def _reference(self, table: str) -> str:
-        return table if table.count(".") == 2 else f"{self._client.project}.{table}"
+    def _reference(self, name: str, dots: int = 2) -> str:
+        """The name of a table, or with one dot of a dataset, with its project before it."""
+        return name if name.count(".") == dots else f"{self._client.project}.{name}"
 
     def _estimate(self, statement: Statement, values: Mapping[str, Typed]) -> int | None:
         config = self._job_config(PurePosixPath(statement.path).stem)

@@ -19,6 +19,7 @@ from resources.warehouse.base import Warehouse
 from resources.warehouse.columns import Schema, split_table
 from resources.warehouse.errors import StatementRefused, TableNotFound, WarehouseUnavailable
 from resources.warehouse.google_sql import duckdb_type, register_functions, to_duckdb
+from resources.warehouse.json_lines import JsonLines
 from resources.warehouse.sql_files import Statement
 from resources.warehouse.values import Typed
 
@@ -131,13 +132,21 @@ class DuckDBWarehouse(Warehouse):
             for table, frame, schema in loads:
                 self._fill(table, iter([frame]), schema, replace=True)
 
+    def _load_json_lines(self, table: str, lines: JsonLines, schema: Schema) -> None:
+        with self._translating(table), self._transaction(), lines.selected(self._connection) as query:
+            self._make(table, schema, replace=True)
+            (lines.rows,) = self._connection.execute(f"INSERT INTO {_name(table)} {query}").fetchall()[0]
+
     def _fill(self, table: str, frames: Iterator[pl.DataFrame], schema: Schema, replace: bool) -> None:
         with self._translating(table):
-            if replace:
-                self._connection.execute(f"DROP TABLE IF EXISTS {_name(table)}")
-            self._create(table, schema)
+            self._make(table, schema, replace)
             for frame in frames:
                 self._add(table, frame)
+
+    def _make(self, table: str, schema: Schema, replace: bool) -> None:
+        if replace:
+            self._connection.execute(f"DROP TABLE IF EXISTS {_name(table)}")
+        self._create(table, schema)
 
     def _add(self, table: str, rows: pl.DataFrame) -> None:
         self._connection.register("loaded_rows", rows)

@@ -2,11 +2,13 @@
 
 import csv
 import hashlib
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,6 +18,7 @@ import pytest
 from assets.aim.run_ids import is_run_id
 from assets.aim.slots import SLOTS
 from assets.aim.stages.order import STAGES
+from scripts.aim_job import main
 from tests.assets.aim.aim_roots import COST_REPORT, DATE, SALES, SQL, TYRES, Root, inputs_in, run_in
 
 MAIN = Path(__file__).parents[2] / "aim-job" / "main.py"
@@ -153,14 +156,17 @@ def done_tables(tmp_path: Path) -> dict[str, list]:
     return run_in(tmp_path / "other").tables()
 
 
-def test_without_a_run_date_it_is_today_in_london(root, monkeypatch):
+def test_without_a_run_date_it_is_today_in_london(root):
     for feed in (SALES, TYRES):
         root.file(feed).unlink()
     london = ZoneInfo("Europe/London")
-    monkeypatch.chdir(root.path.parent)
     before = datetime.now(london).date()
     ended = subprocess.run(
-        [sys.executable, MAIN, "--stage", "1"], env=_environment(root), capture_output=True, text=True
+        [sys.executable, MAIN, "--stage", "1"],
+        check=False,
+        env=_environment(root),
+        capture_output=True,
+        text=True,
     )
     after = datetime.now(london).date()
     assert ended.returncode == 1
@@ -203,6 +209,51 @@ def test_what_is_wrong_in_the_json_configuration_is_a_warning(root, content, war
     assert "AIM_BATCH_SIZE=9 (env)" in ended.out
 
 
+def test_feeds_may_have_another_folder_and_extension(root):
+    for feed in (SALES, TYRES):
+        content = root.file(feed).read_bytes()
+        root.give(feed.replace("tyrescore-AWS3-daily-files", "feeds/daily").replace(".csv", ".txt"), content)
+        root.file(feed).unlink()
+    given = {"TYRESCORE_PREFIX": "feeds//daily/", "TYRESCORE_FILE_EXTENSION": ".txt"}
+    assert root.stage(1, **given).code == 0
+    assert root.stages == [(1, "success", 424)]
+
+
+def test_the_run_treats_the_best_ranked_cams_only(done):
+    cams = done.published_cams()
+    assert done.stage(4, AIM_TOTAL_OVERALL="3", AIM_MIN_SUCCESS_RATIO="0.1").code == 0
+    assert done.status["progress"]["attempted"] == 3
+    assert done.published_cams() == cams[: done.status["progress"]["succeeded"]]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"AIM_SEASON": "winter"},
+        {"AIM_GOLDILOCKS_ZONE_PCT": "50"},
+        {"AIM_PRICE_FLUCT_UPPER": "1.0", "AIM_PRICE_FLUCT_LOWER": "1.0"},
+    ],
+)
+def test_the_rules_of_lists_reach_the_ranker(done, setting):
+    before = done.table("AIM.AIMData")
+    assert done.stage(4, **setting).code == 0
+    assert done.table("AIM.AIMData") != before
+
+
+def test_masked_dates_keep_their_rows_without_metrics(done):
+    report = '"AIM"."aim-merchandising-report"'
+    rows = len(done.table("AIM.aim-merchandising-report"))
+    done.give_config(MASKED_DATES=[["2025-05-01", "2025-05-25"], ["2025-06-05", "2025-06-05"]])
+    assert done.stage(9).code == 0
+    assert len(done.table("AIM.aim-merchandising-report")) == rows
+    dates = "SELECT DISTINCT Date::TEXT FROM {} WHERE {} ORDER BY 1"
+    masked = [day for (day,) in done.query(dates.format(report, "TotalUsers IS NULL"))]
+    shown = [day for (day,) in done.query(dates.format(report, "TotalUsers IS NOT NULL"))]
+    assert masked[0] <= "2025-05-25" < shown[0]
+    assert masked[-1] == "2025-06-05" not in shown
+    assert all(day <= "2025-05-25" for day in masked[:-1])
+
+
 def test_a_dotenv_file_fills_what_the_environment_leaves_open(root):
     (root.path.parent / ".env").write_text("AIM_BATCH_SIZE=3\nAIM_PAGE_SIZE=4\n", "utf-8")
     ended = root.stage(2, AIM_BATCH_SIZE="9", AIM_PAGE_SIZE=" ")
@@ -228,6 +279,7 @@ def test_the_command_works_from_any_folder_without_a_cloud_library(root, tmp_pat
     )
     ended = subprocess.run(
         [sys.executable, "-P", "-c", program],
+        check=False,
         cwd=elsewhere,
         env=_environment(root, AIM_LOCAL_ROOT=os.path.relpath(root.path, elsewhere)),
         capture_output=True,
@@ -236,6 +288,45 @@ def test_the_command_works_from_any_folder_without_a_cloud_library(root, tmp_pat
     assert ended.returncode == 0, ended.stderr
     assert root.status["state"] == "success"
     assert {path.name for path in elsewhere.iterdir()} == {"assets"}
+
+
+class Terminal(io.StringIO):
+    """A screen."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_a_bar_and_a_file_gets_the_lines(done, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.chdir(done.path.parent)
+    environment = {"AIM_MODE": "local", "AIM_LOCAL_ROOT": "root"}
+    with redirect_stdout(io.StringIO()) as file, redirect_stderr(Terminal()) as screen:
+        assert main(["--run-date", DATE, "--stage", "4", "--run-mode", "GLOBAL"], environment) == 0
+    assert "Stage 4: Batch Recommender: " in file.getvalue()
+    assert "\x1b" not in file.getvalue()
+    assert "batches" in screen.getvalue()
+    assert "1/1" in screen.getvalue()
+    assert "Stage 4" not in screen.getvalue()
+    assert "warning: " in screen.getvalue()
+
+
+def test_a_reader_of_the_lines_that_goes_away_does_not_stop_the_run(done):
+    with subprocess.Popen(
+        [sys.executable, MAIN, "--run-date", DATE, "--stage", "4"],
+        env=_environment(done),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        errors = process.stderr.read()
+    assert done.status["state"] == "success", errors
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
 
 
 def _environment(root: Root, **given: str) -> dict[str, str]:

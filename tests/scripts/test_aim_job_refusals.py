@@ -101,6 +101,13 @@ def test_a_setting_that_is_not_allowed_is_exit_2_and_writes_nothing(root, variab
     assert root.tree() == before
 
 
+def test_a_password_in_the_address_of_the_service_is_refused_and_not_repeated(root):
+    ended = root.run(AIM_WAVES_URL="https://shop:a-s3cret@waves.example")
+    assert ended.code == 2
+    assert "AIM_WAVES_URL in the environment: 'https://…@waves.example' is not allowed" in ended.sentence
+    assert "a-s3cret" not in ended.out + ended.err
+
+
 def test_a_local_root_that_is_not_there_is_exit_2_and_is_not_made(tmp_path):
     missing = tmp_path / "missing"
     ended = command("--stage", "2", AIM_MODE="local", AIM_LOCAL_ROOT=str(missing))
@@ -309,7 +316,8 @@ def test_a_folder_that_another_run_holds_is_left_alone(root):
 
 
 LINKED = (
-    RUNLIST, CONFIG, "reference/vehicle_mapping.csv", "reference/ga4_events.jsonl", STATUS, MANIFEST, WAREHOUSE,
+    RUNLIST, CONFIG, "reference/vehicle_mapping.csv", "reference/ga4_events.jsonl",
+    STATUS, MANIFEST, WAREHOUSE,
 )  # fmt: skip
 
 

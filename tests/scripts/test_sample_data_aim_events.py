@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 
 from assets.aim import events as event_file
+from assets.aim.tables import EVENTS, SCHEMAS
+from resources.warehouse import JsonLines
 from scripts.sample_data import aim_events
 from scripts.sample_data.aim import write_inputs
 from scripts.sample_data.aim_shop import SCALES, Shop, shop_of
@@ -53,9 +55,10 @@ def items(root: Path) -> pl.DataFrame:
 def events_of(root: Path) -> pl.DataFrame:
     """All events; none of the lines may be bad."""
     with (root / event_file.PATH).open("rb") as stream:
-        events, warnings = event_file.all_events(stream)
-    assert (events.bad_lines, warnings) == (0, ())
-    return events.frame
+        lines = JsonLines(stream, SCHEMAS[EVENTS])
+        events = pl.concat(lines.frames())
+    assert lines.left_out == 0
+    return events
 
 
 def test_events_lie_in_the_111_days_before_the_date_in_london(root: Path):
@@ -146,5 +149,5 @@ def test_events_come_in_blocks_that_do_not_depend_on_each_other(monkeypatch: pyt
     first, second = (block.str.extract(r'"event_timestamp":(\d+)') for block in blocks[:2])
     assert not set(first) & set(second)
     decoded = blocks[0].str.json_decode(pl.Struct(event_file.EVENT_SCHEMA)).struct.unnest()
-    read, _ = event_file.all_events(io.BytesIO("\n".join(blocks[0]).encode()))
-    assert decoded.equals(read.frame)
+    lines = JsonLines(io.BytesIO("\n".join(blocks[0]).encode()), SCHEMAS[EVENTS])
+    assert decoded.equals(pl.concat(lines.frames()))

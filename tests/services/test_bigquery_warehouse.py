@@ -5,11 +5,12 @@ from typing import Any
 import polars as pl
 import pytest
 from google.api_core import exceptions as answers
+from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import DefaultCredentialsError
-from google.cloud.bigquery import Client
+from google.cloud.bigquery import Client, Dataset
 from pyarrow.parquet import ParquetFile
 
-from resources.warehouse import AccessRefused, SqlFile, Warehouse, WarehouseUnavailable
+from resources.warehouse import AccessRefused, SqlFile, StatementRefused, Warehouse, WarehouseUnavailable
 from tests.services.bigquery_server import PROJECT
 
 pytestmark = pytest.mark.services
@@ -51,6 +52,77 @@ def test_many_frames_are_one_job_and_one_row_group_each(
     bigquery_warehouse.load("AIM.numbers", frames, {"x": "INT64"})
     assert row_groups == [[3, 1, 2]]
     assert bigquery_warehouse.count("AIM.numbers") == 6
+
+
+def test_a_transaction_is_where_its_tables_are(
+    bigquery_warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A session that is begun without a place is in the US and sees no table elsewhere. To bqemulator all
+    # places are one, so what is asked for is looked at.
+    begun: list[Any] = []
+    query = Client.query
+
+    def note(client: Client, text: str, **options: Any) -> Any:
+        if text.startswith("BEGIN"):
+            begun.append(options["location"])
+        return query(client, text, **options)
+
+    monkeypatch.setattr(Client, "query", note)
+    with Client(PROJECT, AnonymousCredentials()) as client:
+        dataset = Dataset(f"{PROJECT}.AIM")
+        dataset.location = "europe-west2"
+        client.create_dataset(dataset)
+    bigquery_warehouse.ensure_tables({"AIM.some-numbers": {"x": "INT64"}})
+    text = b"DELETE FROM `AIM.some-numbers` WHERE TRUE; INSERT INTO `AIM.some-numbers` (x) VALUES (1);"
+    assert bigquery_warehouse.execute(SqlFile.from_bytes("two.sql", text)) == (0, 1)
+    assert begun == ["europe-west2"]
+
+
+def test_what_was_loaded_beside_a_table_and_cannot_be_removed_is_a_warning(
+    bigquery_warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise answers.Forbidden("no role")
+
+    monkeypatch.setattr(Client, "delete_table", refuse)
+    frame = pl.DataFrame({"x": [1, 2]})
+    bigquery_warehouse.load_together({"AIM.numbers": (frame, {"x": "INT64"})})
+    assert bigquery_warehouse.count("AIM.numbers") == 2
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.startswith("AIM.numbers_incoming_")
+    assert warning.endswith(" is left over and can be removed: Forbidden")
+
+
+def test_a_transaction_that_may_not_begin_is_a_refusal(
+    bigquery_warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise answers.Forbidden("no role")
+
+    bigquery_warehouse.ensure_tables({"AIM.numbers": {"x": "INT64"}})
+    monkeypatch.setattr(Client, "query", refuse)
+    text = b"DELETE FROM `AIM.numbers` WHERE TRUE; DELETE FROM `AIM.numbers` WHERE TRUE;"
+    with pytest.raises(AccessRefused, match="BEGIN TRANSACTION: BigQuery refuses access"):
+        bigquery_warehouse.execute(SqlFile.from_bytes("two.sql", text))
+
+
+def test_a_service_that_is_lost_in_a_transaction_does_not_hide_what_ended_it(
+    bigquery_warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    query = Client.query
+
+    def lose(client: Client, text: str, **options: Any) -> Any:
+        job = query(client, text, **options)
+        if text.startswith("ROLLBACK"):
+            raise answers.ServiceUnavailable("busy")
+        return job
+
+    monkeypatch.setattr(Client, "query", lose)
+    bigquery_warehouse.ensure_tables({"AIM.numbers": {"x": "INT64"}})
+    text = b"DELETE FROM `AIM.numbers` WHERE TRUE;\nDELETE FROM `AIM.numbers` WHERE missing = 1;"
+    with pytest.raises(StatementRefused, match=r"two\.sql, line 2: "):
+        bigquery_warehouse.execute(SqlFile.from_bytes("two.sql", text))
+    assert "ROLLBACK TRANSACTION was refused" in caplog.text
 
 
 def test_a_service_that_does_not_listen_is_unavailable(

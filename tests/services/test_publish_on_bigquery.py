@@ -63,8 +63,8 @@ def test_appending_replaces_a_cam_under_another_spelling_and_keeps_others(wareho
 def test_the_comparison_counts_each_cam(warehouse: Warehouse) -> None:
     new = listed("VW GOLF", "7.50 R16", 1000021, 1000022, 1000023, 1000024)
     publish(warehouse, TUESDAY, FOCUS, C3)
-    assert compare(warehouse, FOCUS_TOO, new) == {"added": 1, "changed": 1, "unchanged": 0, "dropped": 1}
-    assert compare(warehouse, FOCUS, C3) == {"added": 0, "changed": 0, "unchanged": 2, "dropped": 0}
+    assert compare(warehouse, FOCUS_TOO, new) == {"added": 1, "changed": 1, "unchanged": 0, "gone": 1}
+    assert compare(warehouse, FOCUS, C3) == {"added": 0, "changed": 0, "unchanged": 2, "gone": 0}
 
 
 def test_a_merge_replaces_inserts_and_leaves_what_it_counted(warehouse: Warehouse) -> None:

@@ -3,6 +3,7 @@
 Where bqemulator 1.3.0 differs from BigQuery, the test says so beside what it does about it.
 """
 
+import io
 import pickle
 import re
 import unicodedata
@@ -190,6 +191,25 @@ def test_of_tables_loaded_together_none_changes_when_one_does_not_fit(warehouse:
         warehouse.load_together({LIST: (next(pages(2)), LIST_SCHEMA), "new.table": (next(pages(2)), SCHEMA)})
     assert skus(warehouse) == [1]
     assert not warehouse.table_exists("new.table")
+
+
+def test_lines_of_json_become_the_rows_of_the_table(warehouse: Warehouse) -> None:
+    schema = {**SCHEMA, "items": "ARRAY<STRUCT<id STRING, price FLOAT64>>"}
+    line = (
+        b'{"text": "CITRO\xc3\x8bN", "whole": 4611686018427387904, "real": 0.1, "flag": true, '
+        b'"day": "2025-06-09", "moment": "2025-06-09T05:00:00.123456Z", "money": 1.125, '
+        b'"items": [{"id": 7}, {"price": "2.5"}]}'
+    )
+    content = b"\xef\xbb\xbf" + line + b"\n\nno line\n" + line[:-9] + b"\n{}\n"
+    for _ in range(2):
+        assert warehouse.load_json_lines("analytics.lines", io.BytesIO(content), schema) == 2
+    found = warehouse.rows("analytics.lines", order_by=["whole"]).to_dicts()
+    expected = {**ROWS.row(0, named=True), "money": Decimal("1.125"), "items": [("7", None), (None, 2.5)]}
+    assert len(found) == 2
+    assert {**found[1], "items": [(item["id"], item["price"]) for item in found[1]["items"]]} == expected
+    assert {name: value or None for name, value in found[0].items()} == dict.fromkeys(expected)
+    with pytest.raises(ReadOnly):
+        warehouse.reading().load_json_lines("analytics.lines", io.BytesIO(content), schema)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,6 @@ SELECT
     AS changed,
   COUNTIF(staged.products = shown.least_products AND staged.products = shown.greatest_products)
     AS unchanged,
-  COUNTIF(staged.products IS NULL) AS dropped
+  COUNTIF(staged.products IS NULL) AS gone
 FROM staged
 FULL JOIN shown ON shown.vehicle_key = staged.vehicle_key AND shown.size_identity = staged.size_identity;

@@ -1,8 +1,8 @@
 -- The score of every tyre of the feed, with what is bought and paid for every vehicle that it was sold to.
 --
 -- Needs both feeds, the catalogue, the influence table, the size keys of the feed's trimmed sizes, and the
--- event items from 90 days before @run_date to @run_date. Replaces all rows of TyreScore_algorithm_output:
--- one per product and vehicle that it was sold to, and one without a vehicle for a product without sales.
+-- views counted for the run date. Replaces all rows of TyreScore_algorithm_output: one per product and
+-- vehicle that it was sold to, and one without a vehicle for a product without sales.
 --
 -- What is rounded passes through NUMERIC first: 1.005 is a tie and goes up, but as a FLOAT64 it lies below
 -- the tie and would go down. Its 9 decimals also swallow what the order of adding FLOAT64s changes.
@@ -157,32 +157,24 @@ facts AS (
   FROM sales_of_sizes
 ),
 
--- There are millions of event items and thousands of vehicle texts among them, so only the latter are folded.
-viewed AS (
-  SELECT item_id, item_category5, COUNT(*) AS views
-  FROM `AIM.aim_event_items`
-  WHERE event_name = 'view_item_list'
-    AND event_date BETWEEN DATE_SUB(@run_date, INTERVAL 90 DAY) AND @run_date
-  GROUP BY item_id, item_category5
-),
-
+-- There are hundreds of thousands of counts, and thousands of vehicle texts among them: those are folded.
 viewed_vehicles AS (
   SELECT
     item_category5,
     REGEXP_REPLACE(UPPER(REPLACE(NORMALIZE(item_category5, NFKD), 'ß', 'SS')), r'[^A-Z0-9]', '')
       AS vehicle_key
-  FROM (SELECT DISTINCT item_category5 FROM viewed WHERE item_category5 IS NOT NULL)
+  FROM (SELECT DISTINCT item_category5 FROM `AIM.aim_item_views` WHERE item_category5 IS NOT NULL)
 ),
 
 views_by_vehicle AS (
   SELECT viewed.item_id, viewed_vehicles.vehicle_key, SUM(viewed.views) AS views
-  FROM viewed
+  FROM `AIM.aim_item_views` AS viewed
   JOIN viewed_vehicles ON viewed_vehicles.item_category5 = viewed.item_category5
   GROUP BY viewed.item_id, viewed_vehicles.vehicle_key
 ),
 
 views_by_product AS (
-  SELECT item_id, SUM(views) AS views FROM viewed GROUP BY item_id
+  SELECT item_id, SUM(views) AS views FROM `AIM.aim_item_views` GROUP BY item_id
 ),
 
 sold_vehicles AS (

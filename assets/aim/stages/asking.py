@@ -20,6 +20,7 @@ from assets.failures import PermanentFailure
 from resources.waves import Cam, Journal, Pace, Parameters, Progress, SegmentPlan
 
 _LOGGED_FAILURES = 3
+_LOGGED_REJECTIONS = 20
 
 
 @dataclass(slots=True)
@@ -37,7 +38,7 @@ def read_work_list(run: Run) -> Runlist:
         if stream is None:
             raise PermanentFailure(f"{folder.shown(path)} does not exist; put the runlist there")
         runlist = read_runlist(stream, path, run.settings.total_overall)
-    for line, reason in runlist.rejections:
+    for line, reason in runlist.rejections[:_LOGGED_REJECTIONS]:
         run.log.warning("%s: line %d was dropped: it %s", path, line, reason)
     run.log.info(
         "%s: %s rows read, %s dropped, %s duplicate, %s cut, %s CAMs to do",

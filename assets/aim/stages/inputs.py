@@ -4,17 +4,16 @@ Each is brought up to date at most once in a run, by the first stage that needs 
 reference tables and events come from files; a cloud has them already. Not here: the feeds (`loading`).
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 import polars as pl
 
 from assets.aim import events
-from assets.aim.events import read_events
 from assets.aim.reference import ReferenceFile, read_reference
 from assets.aim.sizes import size_keys
 from assets.aim.stages.run import Run
-from assets.aim.tables import EVENT_ITEMS, EVENTS, LIST_HISTORY, LISTS, SCHEMAS, SIZE_KEYS
+from assets.aim.tables import EVENT_ITEMS, EVENTS, ITEM_VIEWS, LIST_HISTORY, LISTS, SCHEMAS, SIZE_KEYS
+from assets.failures import PermanentFailure
 
 _SCORING: Final = 3
 
@@ -22,6 +21,11 @@ _SCORING: Final = 3
 def refresh_reference(run: Run, *files: ReferenceFile) -> None:
     """Bring reference tables in line with their files, which may be missing."""
     for file in files:
+        if not run.is_embedded and not run.has(file.table):
+            raise PermanentFailure(
+                f"{run.tables[file.table]} does not exist; make it, with the columns of {file.path}, or name "
+                "another dataset"
+            )
         if not run.is_embedded or not run.first_time(file.path):
             continue
         with run.places.files.opened(file.path) as stream:
@@ -32,7 +36,7 @@ def refresh_reference(run: Run, *files: ReferenceFile) -> None:
 
 
 def refresh_event_items(run: Run) -> None:
-    """Collect the items that were viewed and bought in the days that a run looks at, from one read."""
+    """Collect what was viewed and bought in the days that a run looks at, for all stages at once."""
     # Under Dagster Stage 9 may be another process than Stage 3, which has collected them for the same run.
     if not run.first_time(EVENT_ITEMS) or _SCORING in run.book.done_stages:
         return
@@ -41,9 +45,10 @@ def refresh_event_items(run: Run) -> None:
         _load_events(run)
     elif not run.settings.ga4_dataset:
         run.log.warning("AIM_GA4_DATASET is not set: the run knows no views and no purchases")
-        run.load(EVENT_ITEMS, pl.DataFrame(schema=dict.fromkeys(SCHEMAS[EVENT_ITEMS])))
+        for table in (ITEM_VIEWS, EVENT_ITEMS):
+            run.load(table, pl.DataFrame(schema=dict.fromkeys(SCHEMAS[table])))
         return
-    run.execute([name], [EVENT_ITEMS], {"run_date": run.run_date})
+    run.execute([name], [ITEM_VIEWS, EVENT_ITEMS], {"run_date": run.run_date})
 
 
 def refresh_size_keys(run: Run, listing: str) -> None:
@@ -68,22 +73,6 @@ def _load_events(run: Run) -> None:
             run.log.warning("%s does not exist: %s is empty", events.PATH, EVENTS)
             run.load(EVENTS, pl.DataFrame(schema=events.EVENT_SCHEMA))
             return
-        counted = _Counted(read_events(stream))
-        run.load(EVENTS, counted)
-    if counted.bad_lines:
-        run.log.warning(
-            "%s: %s lines were left out because they are no events", events.PATH, f"{counted.bad_lines:,}"
-        )
-
-
-class _Counted(Iterator[pl.DataFrame]):
-    """The frames of blocks of events, at least one, and how many lines were no events."""
-
-    def __init__(self, blocks: Iterator[events.Events]) -> None:
-        self._blocks = blocks
-        self.bad_lines = 0
-
-    def __next__(self) -> pl.DataFrame:
-        block = next(self._blocks)
-        self.bad_lines += block.bad_lines
-        return block.frame
+        left_out = run.load_json_lines(EVENTS, stream)
+    if left_out:
+        run.log.warning("%s: %s lines were left out because they are no events", events.PATH, f"{left_out:,}")

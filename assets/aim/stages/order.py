@@ -83,8 +83,13 @@ def booked(run: Run) -> Iterator[None]:
         raise
 
 
+def is_interrupt(failure: BaseException) -> bool:
+    """Whether a person or the system stopped the run; inside a query DuckDB makes its own error of it."""
+    return isinstance(failure, KeyboardInterrupt) or isinstance(failure.__cause__, KeyboardInterrupt)
+
+
 def sentence_of(failure: BaseException) -> str:
-    """What ended a run, as a person reads it."""
-    if isinstance(failure, KeyboardInterrupt):
+    """What ended a run, as a person reads it: on one line."""
+    if is_interrupt(failure):
         return "The run was interrupted; run the date again"
-    return str(failure) or type(failure).__name__
+    return " ".join(str(failure).split()) or type(failure).__name__

@@ -67,6 +67,8 @@ def recommend(run: Run) -> Recommended:
     refresh_reference(run, VEHICLE_MAPPING)
     if run.settings.dry_run:
         return _say_what_would_be_done(run, cams)
+    # A table that cannot be published into is found before anything is paid for.
+    run.make(*filter(run.has, (LISTS, LIST_HISTORY, CAM_SKU)))
     products = scored_products(run)
     found, tally, cost = _answers(run, cams, products["ProductId"])
     limit = run.settings.min_success_ratio

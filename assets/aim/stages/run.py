@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import BinaryIO
 
 import polars as pl
 
@@ -17,7 +18,7 @@ from assets.aim.settings import Settings
 from assets.aim.stages.places import Folder
 from assets.aim.tables import LIST_HISTORY, SCHEMAS, SNAPSHOT_DATES, google_schema, table_names
 from assets.failures import PermanentFailure
-from resources.warehouse import DuckDBWarehouse, Parameters, Schema, SqlFile, Warehouse, read_sql
+from resources.warehouse import DuckDBWarehouse, JsonLines, Parameters, Schema, SqlFile, Warehouse, read_sql
 from resources.waves import Waves
 
 SQL_FOLDER = "assets/aim/sql"
@@ -143,6 +144,17 @@ class Run:
             self.plan_write(usual, sum(part.height for part in frames))
             return
         self.warehouse.load(self.tables[usual], frame, schema or SCHEMAS[usual])
+
+    def load_json_lines(self, usual: str, stream: BinaryIO) -> int:
+        """Make the JSON objects of a file the whole content of a table; say how many lines were none.
+
+        A dry run reads them all the same.
+        """
+        if self.settings.dry_run:
+            lines = JsonLines(stream, SCHEMAS[usual])
+            self.plan_write(usual, sum(frame.height for frame in lines.frames()))
+            return lines.left_out
+        return self.warehouse.load_json_lines(self.tables[usual], stream, SCHEMAS[usual])
 
     def load_together(self, frames: Mapping[str, pl.DataFrame]) -> None:
         """Make frames the whole content of their tables, of all or of none; their columns are the frames'."""

@@ -123,6 +123,7 @@ class Root:
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows of a question in DuckDB's own words."""
         with duckdb.connect(str(self.file(WAREHOUSE)), read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
             return connection.execute(sql).fetchall()
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any, TypeAlias
 
 from assets.aim.reference import INFLUENCE, PRODUCT_CATALOGUE
-from assets.aim.tables import CAR_SALES, EVENT_ITEMS, SCORES, TYRE_FEED
+from assets.aim.tables import CAR_SALES, EVENTS, SCORES, TYRE_FEED
 from resources.warehouse import Warehouse
 from tests.assets.aim.sql_runs import given, given_size_keys, rows, sql
 
@@ -34,10 +34,20 @@ def score(warehouse: Warehouse, world: World) -> list[Row]:
         given(warehouse, CAR_SALES, world.sales)
         given(warehouse, PRODUCT_CATALOGUE.table, world.catalogue)
         given(warehouse, INFLUENCE.table, world.influence)
-        given(warehouse, EVENT_ITEMS, world.items)
+        given(warehouse, EVENTS, [event_of(item) for item in world.items])
         given_size_keys(warehouse, [row["Size"].strip() for row in world.feed if row.get("Size")])
-        warehouse.execute(sql("score_tyres"), {"run_date": world.run_date})
+        warehouse.execute([sql("collect_event_items"), sql("score_tyres")], {"run_date": world.run_date})
         return rows(warehouse, SCORES, "ProductId, Vehicle")
+
+
+def event_of(item: Row) -> Row:
+    """An event with one item, of the columns of both."""
+    day = item["event_date"]
+    return {
+        "event_name": item["event_name"],
+        "event_date": None if day is None else f"{day:%Y%m%d}",
+        "items": [{name: item.get(name) for name in ("item_id", "item_category5")}],
+    }
 
 
 def product_id(number: int) -> int:

@@ -289,3 +289,14 @@ def test_what_is_shown_of_any_configuration_gives_the_same_configuration(environ
     }
     again = read_configuration(shown)
     assert again.settings == read.settings
+
+
+def test_bytes_that_are_no_text_are_refused_without_showing_them():
+    latin_1 = b"CITRO\xcbN".decode("utf-8", "surrogateescape")
+    with pytest.raises(
+        ConfigurationError, match="AIM_BRAND_ENHANCER in the environment is not UTF-8"
+    ) as refused:
+        read_configuration({"AIM_BRAND_ENHANCER": latin_1})
+    assert "CITRO" not in str(refused.value)
+    with pytest.raises(ConfigurationError, match="AIM_SERVICE_PASSWORD"):
+        read_configuration({"AIM_SERVICE_PASSWORD": latin_1})

@@ -254,9 +254,7 @@ def test_progress_without_a_line_keeps_the_line():
 def test_a_clock_without_a_zone_is_refused():
     place = Place()
     naive = START.replace(tzinfo=None)
-    book = JobBook.open(
-        RUN, mode="local", dry_run=False, files=place, now=lambda: naive
-    )
+    book = JobBook.open(RUN, mode="local", dry_run=False, files=place, now=lambda: naive)
     with pytest.raises(ValueError, match="timezone"):
         book.start()
     assert place.tried == 0

@@ -156,7 +156,7 @@ def test_a_run_that_fails_in_publishing_leaves_everything_as_it_was(warehouse):
 # ---- what a run changes ----
 
 
-def test_the_comparison_counts_cams_added_changed_unchanged_and_dropped(warehouse):
+def test_the_comparison_counts_cams_added_changed_unchanged_and_gone(warehouse):
     publish(warehouse, TUESDAY, FOCUS, GOLF, ODD)
     moved = {**GOLF, "SKU1": "1000015", "SKU2": "-"}
     new = listed("SEAT IBIZA", "185/60 R15", 1000031, 1000032, 1000033, 1000034)
@@ -165,7 +165,7 @@ def test_the_comparison_counts_cams_added_changed_unchanged_and_dropped(warehous
         "added": 1,
         "changed": 1,
         "unchanged": 1,
-        "dropped": 1,
+        "gone": 1,
     }
 
 
@@ -184,7 +184,7 @@ def test_the_comparison_counts_cams_added_changed_unchanged_and_dropped(warehous
 )
 def test_the_comparison_counts_each_cam_once_whatever_the_table_holds(warehouse, before, counts):
     sql_runs.given(warehouse, LISTS, before)
-    names = ("added", "changed", "unchanged", "dropped")
+    names = ("added", "changed", "unchanged", "gone")
     assert compare(warehouse, FOCUS) == dict(zip(names, counts, strict=True))
 
 

@@ -335,9 +335,10 @@ def test_orders_and_purchasers_are_distinct_units_and_revenue_are_summed(warehou
         purchase(price=None, quantity=None),
         purchase(transaction_id="t2", price=10.25, quantity=None),
         purchase(user_pseudo_id="u2", transaction_id="t2", quantity=0),
+        purchase(user_pseudo_id="u2", transaction_id="t3", quantity=0),
     )
     found = [row[name] for name in ("Orders", "Purchasers", "PurchasedUnits", "PurchasedRevenue")]
-    assert found == [2, 2, 4, 171.25]
+    assert found == [3, 2, 4, 171.25]
 
 
 @pytest.mark.parametrize(

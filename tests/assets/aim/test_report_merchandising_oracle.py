@@ -58,7 +58,6 @@ def random_item(random: Random, moments: list[int]) -> Row:
     is_purchase = random.random() < 0.3
     return {
         "event_name": "purchase" if is_purchase else "view_item_list",
-        "event_date": None,
         "london_date": london_date(moment),
         "event_timestamp": moment,
         "user_pseudo_id": random.choice(["u1", "u1", "u2", "u3", "", " ", None]),

@@ -256,3 +256,29 @@ def test_every_character_folds_in_sql_as_it_does_in_python(warehouse: DuckDBWare
     other = [text for text, folded in found.iter_rows() if folded != fold(text)]
     assert other == []
     assert found.height == len(characters)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT name, item.id FROM `a.events` CROSS JOIN UNNEST(items) AS item",
+        "SELECT e.name, item.id FROM a.events AS e, UNNEST(e.items) AS item WHERE e.name != 'c'",
+        "WITH e AS (SELECT * FROM a.events) SELECT e.name, item.id FROM e CROSS JOIN UNNEST(e.items) AS item",
+        "SELECT name, item.id FROM (SELECT * FROM a.events) AS e JOIN UNNEST(e.items) AS item ON TRUE",
+        "SELECT e.name, item.id FROM a.events AS e JOIN a.events AS f USING (name), UNNEST(f.items) AS item",
+        "SELECT f.name, item.id FROM a.events AS e, UNNEST(e.items) AS item JOIN a.events AS f USING (name)",
+    ],
+)
+def test_the_elements_of_a_list_join_their_row(warehouse: DuckDBWarehouse, text: str) -> None:
+    frame = pl.DataFrame({"name": ["a", "b", "c"], "items": [[{"id": 1}, None, {"id": 1}], [], None]})
+    warehouse.load("a.events", frame, {"name": "STRING", "items": "ARRAY<STRUCT<id INT64>>"})
+    found = warehouse.query(SqlFile.from_bytes("unnest.sql", text.encode()))
+    assert sorted(found.rows(), key=str) == [("a", 1), ("a", 1), ("a", None)]
+
+
+def test_a_left_join_keeps_rows_without_elements(warehouse: DuckDBWarehouse) -> None:
+    frame = pl.DataFrame({"name": ["a", "b"], "items": [[{"id": 1}], []]})
+    warehouse.load("a.events", frame, {"name": "STRING", "items": "ARRAY<STRUCT<id INT64>>"})
+    text = "SELECT name, item.id FROM a.events AS e LEFT JOIN UNNEST(e.items) AS item ON TRUE ORDER BY name"
+    found = warehouse.query(SqlFile.from_bytes("unnest.sql", text.encode()))
+    assert found.rows() == [("a", 1), ("b", None)]

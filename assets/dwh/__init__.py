@@ -1,0 +1,16 @@
+"""dwh: a day's image usage, deduplicated, on any Spark backend.
+
+So far the parts that know neither Spark nor Dagster; nothing in this package runs by itself yet:
+
+- `routing` is the public name of what users script against: command lines (`arguments`), job names
+  (`registry`), job configurations (`job_config`, `config_keys`, `job_settings`), and the contract of a job
+  and its factory (`job_contract`).
+- `days`: local days, their windows in UTC, prefixes, instants. `run_ids` and `paths`: how runs and objects
+  are called. `intervals` and `coverage`: what of a day was read and what is missing.
+- `documents`: how JSON documents are written and read; of these `transform_manifests`, `filter_manifests`,
+  and `adoption` for inputs that somebody else wrote. `inputs` says what a day consists of, `lineage` where
+  its rows came from.
+- `quality`: whether the rows of a run are good enough.
+
+The partition is the day in a configurable zone. Not here yet: the Spark frames, the assets, and publishing.
+"""
