@@ -7,8 +7,9 @@ Pipelines:
 - `dwh`: a day's image usage. So far its routing, days and manifests: no asset of it exists yet.
 
 Inside a pipeline, `assets.py` holds the assets, `checks.py` the claims about them, `partitions.py` the
-partition definitions, and every other module a part of the domain, free of Dagster. Where a command line runs
-the same work without Dagster, `stages/` joins domain and resources, and `steps.py` shows the stages to Dagster.
+partition definitions, and every other module a part of the domain, free of Dagster. Where a command line
+runs the same work without Dagster, `stages/` joins domain and resources, and `steps.py` shows the stages to
+Dagster.
 
 Shared by all pipelines:
 
