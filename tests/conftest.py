@@ -1,4 +1,4 @@
-"""What holds for every test: no home, credential or emulator of the machine leaks in.
+"""What holds for every test: no home, credential or emulator of the machine leaks in, and no clock decides.
 
 Fixtures of one tier live beside that tier (``tests/services/conftest.py`` for real servers).
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
 
 FOREIGN_PREFIXES = ("QUINTET_", "AWS_", "BEAMS_", "AIM_", "TYRESCORE_", "GOOGLE_", "DAGSTER_")
 FOREIGN_NAMES = (
@@ -22,6 +23,10 @@ FOREIGN_NAMES = (
 )
 # The suite's own switch, not a setting of the product: it turns a missing service from a skip into a failure.
 KEPT_NAMES = ("QUINTET_REQUIRE_SERVICES",)
+
+# With a deadline, 200 ms an example, a busy machine would fail tests that are right.
+settings.register_profile("quintet", deadline=None)
+settings.load_profile("quintet")
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,10 @@ So far the parts that know neither Spark nor Dagster; nothing in this package ru
 - `documents`: how JSON documents are written and read; of these `transform_manifests`, `filter_manifests`,
   and `adoption` for inputs that somebody else wrote. `inputs` says what a day consists of, `lineage` where
   its rows came from.
-- `quality`: whether the rows of a run are good enough.
+- `raw_records`: the rule for one raw line, which the frames of a run follow, on `json_text` and `decryptor`.
+  `promotion_rows`: the same for one promotion.
+- `quality`: whether the rows of a run are good enough. `metrics`: what a run counted, and how long it took.
+- `job_events`: how a run ended, told without secrets (`redaction`); `publishers`: to whom, and the outbox.
 
-The partition is the day in a configurable zone. Not here yet: the Spark frames, the assets, and publishing.
+The partition is the day in a configurable zone. Not here yet: the Spark frames and the assets.
 """

@@ -6,6 +6,10 @@
   CAMs) and `aim_products`
 - `aim_sales`, `aim_runlist`, `aim_events`: what feed, work list and shoppers say about it
 - `aim_event_texts`: the pieces of JSON of an event; `aim_draws`: how all of them draw
+- `dwh`: raw images and promotions of the dwh pipeline under a folder that stands for its bucket; its
+  `write_inputs`, `raw_lines`, `promotions` and `expected` serve tests and benchmarks
+- `dwh_records`: where a day's raw records lie and what is wrong with them; `dwh_variants` says what can be,
+  `dwh_lines` writes them, `dwh_expected` counts what a reader should find; `dwh_promotions`: the extracts
 - `market`: the market's vendor files, one per month; its `vendor_file` serves tests and benchmarks
 - `market_hours`: the seconds on which the futures market is open
 - `market_contracts`: the contracts that trade in a month, and their rolls

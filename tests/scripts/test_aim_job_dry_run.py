@@ -99,10 +99,40 @@ def test_a_dry_run_says_what_it_would_execute_write_and_ask(root):
     ]  # fmt: skip
 
 
-def test_a_dry_run_of_segments_says_which_and_how_many(root):
+def test_a_dry_run_writes_large_numbers_with_digits_alone(root):
+    root.give(RUNLIST, "Vehicle,Size\n" + "".join(f"FORD {number},205/55 R16\n" for number in range(1200)))
+    lines = said(root.run(DRY_RUN="true").out)
+    assert "call Waves for 1200 CAMs in 3 batches" in lines
+    assert "write AIM.AIMData (1200 rows)" in lines
+
+
+def test_a_dry_run_of_segments_of_a_service_says_which_and_how_many_at_most(root):
     given = {"AIM_LIMIT_SEGMENTS": "SUV,Van", "AIM_TOTAL_PER_SEGMENT": "1200"}
-    lines = said(root.run(DRY_RUN="true", AIM_RUN_MODE="PER_SEGMENT", **given).out)
-    assert "call Waves for up to 1,200 CAMs of SUV, Van in batches of 45" in lines
+    with serving() as server:
+        ended = root.run(DRY_RUN="true", AIM_RUN_MODE="PER_SEGMENT", AIM_WAVES_URL=server.url, **given)
+    assert "call Waves for up to 1200 CAMs of SUV, Van in batches of 45" in said(ended.out)
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ({}, "5 CAMs in 24 batches"),
+        ({"AIM_TOTAL_PER_SEGMENT": "2", "AIM_PAGE_SIZE": "1"}, "4 CAMs in 4 batches"),
+        ({"AIM_LIMIT_SEGMENTS": "Van,Nowhere", "AIM_TOTAL_PER_SEGMENT": "50"}, "2 CAMs in 2 batches"),
+    ],
+)
+def test_a_dry_run_of_segments_of_the_runlist_counts_what_a_run_asks(root, given, asked):
+    mapping = "A,Make,a,p,c,Van\nB,Make,b,p,c,SUV\nC,Make,c,p,c,\n"
+    root.give("reference/vehicle_mapping.csv", f"vehicle,CarMake,CarModel,Pod,Category,Segment\n{mapping}")
+    cams = "A,195/65R15|A,205/55R16|B,195/65R15|B,205/55R16|B,225/45R17|C,205/55R16|D,205/55R16"
+    root.give(RUNLIST, "\n".join(["Vehicle,Size", *cams.split("|")]))
+    given |= {"AIM_RUN_MODE": "PER_SEGMENT", "AIM_MIN_SUCCESS_RATIO": "0"}
+    lines = said(root.run(DRY_RUN="true", **given).out)
+    assert f"call Waves for {asked}" in lines
+    assert f"write AIM.AIMData ({asked.split()[0]} rows)" in lines
+    done = root.run(**given)
+    assert root.status["progress"]["attempted"] == int(asked.split()[0])
+    assert f"Processing batch 1/{asked.split()[3]}" in done.out
 
 
 @pytest.mark.parametrize("mode", ["GLOBAL", "PER_SEGMENT"])

@@ -298,6 +298,17 @@ def test_the_service_has_segments_and_cams_of_its_own(done):
     assert {f"{vehicle} {size}" for vehicle, size in done.published_cams()} <= known
 
 
+def test_a_page_that_failed_is_told_without_vehicle_and_size(done):
+    with serving(scores_of(done)) as server:
+        server.meet_with("404")
+        ended = done.stage(
+            4, AIM_RUN_MODE="PER_SEGMENT", AIM_WAVES_URL=server.url, AIM_MIN_SUCCESS_RATIO="0.01"
+        )
+    assert ended.code == 0
+    assert ended.err.count("warning: A CAM without a name: BATCH_FAILED\n") == 3
+    assert "None" not in ended.err
+
+
 def test_a_cam_that_two_segments_hold_is_attempted_once(done):
     elsewhere = pl.when(pl.col("ProductId") % 2 == 0).then(pl.lit("Everything")).otherwise("Segment")
     with serving(scores_of(done).with_columns(Segment=elsewhere)) as server:

@@ -270,6 +270,13 @@ def test_an_address_that_is_none_is_refused_before_anything_is_sent(url, sentenc
     assert PASSWORD not in "".join(traceback.format_exception(raised.value))
 
 
+def test_the_client_comes_with_neither_address_nor_password():
+    waves = HttpWaves()
+    assert (waves.url, waves.password, waves.google_identity) == (None, None, False)
+    with pytest.raises(WavesMisconfigured, match="set AIM_WAVES_URL"):
+        ask(waves)
+
+
 def test_url_and_password_are_read_from_the_environment_in_a_run_and_outside(guarded, monkeypatch):
     monkeypatch.setenv("AIM_WAVES_URL", guarded.url)
     monkeypatch.setenv("AIM_SERVICE_PASSWORD", PASSWORD)

@@ -13,6 +13,7 @@ from assets.aim.results import judge
 from assets.aim.runlist import Runlist, read_runlist
 from assets.aim.settings import Settings
 from assets.aim.sizes import size_keys
+from assets.aim.stages.inputs import reference_rows
 from assets.aim.stages.run import Run
 from assets.aim.tables import SCORES
 from assets.aim.vehicles import vehicle_keys
@@ -95,7 +96,8 @@ def journal_for(run: Run, known_ids: pl.Series, tally: Tally) -> Journal:
             line, again, *(f"{n:,}" for n in (progress.attempted, progress.succeeded, progress.failed)),
         )  # fmt: skip
         for failure in progress.failures[:_LOGGED_FAILURES]:
-            run.log.warning("%s %s: %s", failure.vehicle, failure.size, failure.error_code)
+            named = f"{failure.vehicle or ''} {failure.size or ''}".strip() or "A CAM without a name"
+            run.log.warning("%s: %s", named, failure.error_code)
 
     return Journal(judge=error_codes, on_batch=on_batch)
 
@@ -129,7 +131,7 @@ def cams_of(cams: pl.DataFrame) -> list[Cam]:
 
 def cams_by_segment(run: Run, cams: pl.DataFrame) -> dict[str, list[Cam]]:
     """The CAMs whose vehicle maps to each segment of the mapping, in their order."""
-    mapping = run.warehouse.rows(run.tables[VEHICLE_MAPPING.table])
+    mapping = reference_rows(run, VEHICLE_MAPPING)
     segments = dict(zip(vehicle_keys(mapping["vehicle"]), mapping["Segment"], strict=True))
     grouped: dict[str, list[Cam]] = {segment: [] for segment in segments.values() if segment}
     for cam in cams_of(cams):

@@ -35,6 +35,14 @@ def refresh_reference(run: Run, *files: ReferenceFile) -> None:
         run.load(file.table, table.frame)
 
 
+def reference_rows(run: Run, file: ReferenceFile) -> pl.DataFrame:
+    """The rows of a reference table; in a dry run those that its file would give."""
+    if run.is_embedded and run.settings.dry_run:
+        with run.places.files.opened(file.path) as stream:
+            return read_reference(file, stream).frame
+    return run.warehouse.rows(run.tables[file.table])
+
+
 def refresh_event_items(run: Run) -> None:
     """Collect what was viewed and bought in the days that a run looks at, for all stages at once."""
     # Under Dagster Stage 9 may be another process than Stage 3, which has collected them for the same run.

@@ -22,7 +22,14 @@ from assets.aim.publication import (
 from assets.aim.reference import VEHICLE_MAPPING
 from assets.aim.results import Publishable, publishable
 from assets.aim.slots import EMPTY, SLOTS
-from assets.aim.stages.asking import Tally, ask, journal_for, read_work_list, scored_products
+from assets.aim.stages.asking import (
+    Tally,
+    ask,
+    cams_by_segment,
+    journal_for,
+    read_work_list,
+    scored_products,
+)
 from assets.aim.stages.inputs import refresh_published_size_keys, refresh_reference
 from assets.aim.stages.outcomes import Fact, Outcome, Picture
 from assets.aim.stages.run import Run
@@ -192,7 +199,6 @@ def _counts(counts: Mapping[str, int], name: str) -> pl.DataFrame:
 
 
 def _say_what_would_be_done(run: Run, cams: pl.DataFrame) -> Recommended:
-    settings, expected = run.settings, cams.height or None
     is_embedded = not isinstance(run.waves, HttpWaves)
     if is_embedded:
         run.require("Stage 3", SCORES)
@@ -200,17 +206,7 @@ def _say_what_would_be_done(run: Run, cams: pl.DataFrame) -> Recommended:
         run.sql("list_scored_products")
     if is_embedded:
         run.sql("read_scores")
-    if settings.run_mode == "GLOBAL":
-        batches = math.ceil(cams.height / settings.batch_size)
-        run.log.info(
-            "DRY RUN: would call Waves for %s CAMs in %s batches", f"{cams.height:,}", f"{batches:,}"
-        )
-    else:
-        which = ", ".join(settings.limit_segments) or "every segment"
-        run.log.info(
-            "DRY RUN: would call Waves for up to %s CAMs of %s in batches of %s",
-            f"{settings.total_per_segment:,}", which, settings.page_size,
-        )  # fmt: skip
+    expected = _say_what_would_be_asked(run, cams, is_embedded)
     run.plan_write(STAGED_LISTS, expected)
     run.execute(["stage_cam_sku"], [STAGED_CAM_SKU])
     refresh_published_size_keys(run)
@@ -220,3 +216,23 @@ def _say_what_would_be_done(run: Run, cams: pl.DataFrame) -> Recommended:
     for path in (_output(run, "results"), _output(run, "cam_sku"), COST_REPORT):
         run.log.info("DRY RUN: would write %s", path)
     return Recommended(0)
+
+
+def _say_what_would_be_asked(run: Run, cams: pl.DataFrame, is_embedded: bool) -> int | None:
+    """How many CAMs a dry run would ask for, where that is known: a service has its own CAMs of a segment."""
+    settings = run.settings
+    wanted, total = settings.limit_segments, settings.total_per_segment
+    if settings.run_mode == "GLOBAL":
+        count, batches = cams.height, math.ceil(cams.height / settings.batch_size)
+    elif is_embedded:
+        sizes = [len(own) for name, own in cams_by_segment(run, cams).items() if not wanted or name in wanted]
+        count = sum(min(size, total) for size in sizes)
+        batches = len(sizes) * math.ceil(total / settings.page_size)
+    else:
+        run.log.info(
+            "DRY RUN: would call Waves for up to %s CAMs of %s in batches of %s",
+            total, ", ".join(wanted) or "every segment", settings.page_size,
+        )  # fmt: skip
+        return None
+    run.log.info("DRY RUN: would call Waves for %s CAMs in %s batches", count, batches)
+    return count

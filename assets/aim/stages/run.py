@@ -5,7 +5,7 @@ do and does nothing. Not here: what the stages do, and who makes a run.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import BinaryIO
@@ -18,7 +18,7 @@ from assets.aim.settings import Settings
 from assets.aim.stages.places import Folder
 from assets.aim.tables import LIST_HISTORY, SCHEMAS, SNAPSHOT_DATES, google_schema, table_names
 from assets.failures import PermanentFailure
-from resources.warehouse import DuckDBWarehouse, JsonLines, Parameters, Schema, SqlFile, Warehouse, read_sql
+from resources.warehouse import DuckDBWarehouse, JsonLines, Parameters, SqlFile, Warehouse, read_sql
 from resources.waves import Waves
 
 SQL_FOLDER = "assets/aim/sql"
@@ -135,15 +135,12 @@ class Run:
         own = [table for table in usual if self.tables[table].count(".") == 1]
         self.warehouse.ensure_tables({self.tables[table]: SCHEMAS[table] for table in own})
 
-    def load(
-        self, usual: str, frame: pl.DataFrame | Iterator[pl.DataFrame], schema: Schema | None = None
-    ) -> None:
-        """Make frames the whole content of a table; a dry run reads them all the same."""
+    def load(self, usual: str, frame: pl.DataFrame) -> None:
+        """Make a frame the whole content of a declared table."""
         if self.settings.dry_run:
-            frames = [frame] if isinstance(frame, pl.DataFrame) else frame
-            self.plan_write(usual, sum(part.height for part in frames))
+            self.plan_write(usual, frame.height)
             return
-        self.warehouse.load(self.tables[usual], frame, schema or SCHEMAS[usual])
+        self.warehouse.load(self.tables[usual], frame, SCHEMAS[usual])
 
     def load_json_lines(self, usual: str, stream: BinaryIO) -> int:
         """Make the JSON objects of a file the whole content of a table; say how many lines were none.
@@ -169,7 +166,7 @@ class Run:
     def write(self, path: str, content: bytes) -> None:
         """Write a file of the run."""
         if self.settings.dry_run:
-            self.log.info("DRY RUN: would write %s (%s bytes)", path, f"{len(content):,}")
+            self.log.info("DRY RUN: would write %s (%s bytes)", path, len(content))
             return
         self.places.files.write(path, content)
 
@@ -186,7 +183,8 @@ class Run:
     def plan_write(self, usual: str, rows: int | None = None) -> None:
         """Say, in a dry run, that a table would be written; later stages may count on it."""
         self._planned.add(usual)
-        count = "an unknown number of" if rows is None else f"{rows:,}"
+        # Digits alone, as in every line of a rehearsal: scripts read them.
+        count = "an unknown number of" if rows is None else rows
         self.log.info("DRY RUN: would write %s (%s rows)", self.tables[usual], count)
 
     def first_time(self, what: str) -> bool:

@@ -416,7 +416,8 @@ def test_a_rehearsal_without_an_input_fails_as_a_run_would(aim):
 def test_a_rehearsal_speaks_of_the_run_mode_of_its_launch(aim):
     with environment(DRY_RUN="true"):
         lines = dry_lines(aim, aim.run(run_mode="PER_SEGMENT"))
-    assert "DRY RUN: would call Waves for up to 500 CAMs of every segment in batches of 45" in lines
+    # The vehicles of two CAMs have no segment; the six segments have twelve pages each.
+    assert "DRY RUN: would call Waves for 38 CAMs in 72 batches" in lines
 
 
 def test_a_rehearsal_makes_no_call_and_a_run_one_login_and_one_batch(aim_that_ran):

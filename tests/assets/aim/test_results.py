@@ -104,6 +104,8 @@ def test_only_scored_products_are_kept_when_there_are_any():
     known = pl.Series("ProductId", [10000001, 10000002, 10000003, 10000004, 10000006, None])
     (row,) = judged(answer(SKUs=["10000005", "10000006", "010000006"]), known=known)
     assert slots(row) == ["-", "10000006"]
+    (row,) = judged(answer(SKUs=["1234567", "01234567"]), known=known.extend(pl.Series([1234567])))
+    assert slots(row) == ["1234567"]
     (row,) = judged(answer(HB4="10000009"), known=known)
     assert (row["HB4"], row["error_code"]) == ("-", "FORMAT_ERROR")
 

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assets.aim.cams import repair
+from assets.aim.csv_records import MAX_LINE_BYTES
 from assets.aim.runlist import Runlist, read_runlist
 from assets.failures import PermanentFailure
+from tests.assets.aim.endless_line import EndlessLine
 
 VEHICLES = st.sampled_from(["FORD FOCUS", "Ford  focus", "VW_GOLF", "nan", "", " ", "LAND ROVER90 205/80R16"])
 SIZES = st.sampled_from(["205/55R16", "205/55 ZR16", "unknown", "NULL", "", "GTI 195/65R15", "7.50R16"])
@@ -109,6 +111,19 @@ def test_a_short_row_lacks_its_last_fields_and_a_long_one_is_dropped_with_its_li
     assert [row[0] for row in result.cams.rows()] == ["B", "A"]
     assert (result.read, result.dropped) == (4, 2)
     assert result.rejections == ((3, "has 4 fields under a header of 3"),)
+
+
+def test_a_line_that_is_no_record_is_dropped_with_its_line_and_costs_no_other():
+    before = b'Vehicle,Size\nA,205/55R16\nB,"205/55R16\nC,205/55R16\n'
+    stream = EndlessLine(before=before, length=1 << 22, after=b"\nD,205/55R16\n")
+    result = read_runlist(stream, "runlist.csv", 10)
+    assert [row[0] for row in result.cams.rows()] == ["A", "C", "D"]
+    assert (result.read, result.dropped) == (5, 2)
+    assert result.rejections == (
+        (3, "has a stray quote or carriage return"),
+        (5, "is longer than 1,048,576 bytes"),
+    )
+    assert stream.largest_request <= 2 * MAX_LINE_BYTES
 
 
 @pytest.mark.parametrize(

@@ -528,6 +528,19 @@ def test_two_sales_of_a_product_do_not_double_its_views(warehouse: Warehouse) ->
     assert only(score(warehouse, world))["PRODUCTLISTVIEWS"] == 3
 
 
+def test_a_product_of_seven_digits_finds_its_sales_its_views_and_its_catalogue(warehouse: Warehouse) -> None:
+    number = 1_234_567 - product_id(0)
+    world = World(
+        feed=[tyre(number)],
+        sales=[sale(number, "Ford Focus", 2)],
+        catalogue=[{"SKU": 1_234_567, "run_flat": "Runflat"}],
+        items=views(number, 3, "Ford Focus"),
+    )
+    row = only(score(warehouse, world))
+    found = tuple(row[name] for name in ("ProductId", "Units", "PRODUCTLISTVIEWS", "RunflatStatus"))
+    assert found == (1_234_567, 2, 3, "Runflat")
+
+
 # ---- influence ----
 
 PERCENTAGES = ("PRICE_pct", "GRADE_pct", "FUEL_pct", "WET_GRIP_pct", "AWARD_SCORE_pct")
