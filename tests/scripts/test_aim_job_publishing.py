@@ -69,6 +69,24 @@ def test_a_run_below_the_limit_publishes_nothing_and_says_so(done, day):
     assert status["report"]["units"] == {"cams_attempted": 10, "cams_succeeded": 7}
 
 
+@pytest.mark.parametrize("disposition", ["WRITE_TRUNCATE", "WRITE_APPEND"])
+def test_when_the_last_statement_of_publishing_fails_no_table_has_changed(done, disposition):
+    """CAM_SKU refuses what the merge brings, after the lists were replaced in the same transaction."""
+    with duckdb.connect(str(done.file(WAREHOUSE))) as connection:
+        columns = connection.execute(f"DESCRIBE {CAM_SKU}").fetchall()
+        kinds = ", ".join(f'"{name}" {kind}' for name, kind, *_ in columns)
+        connection.execute(f"DROP TABLE {CAM_SKU}")
+        connection.execute(f"CREATE TABLE {CAM_SKU} ({kinds}, CHECK (SKU1 = 'nothing'))")
+    before = published_tables(done)
+    outputs = {path.name for path in done.file("output").iterdir()}
+    ended = done.stage(4, day=OTHER_DAY, AIM_BQ_WRITE_DISPOSITION=disposition)
+    assert ended.code == 1
+    assert "merge_cam_sku.sql" in ended.sentence
+    assert published_tables(done) == before
+    assert {path.name for path in done.file("output").iterdir()} == outputs
+    assert done.stages == [(4, "failed", 0)]
+
+
 def test_the_limit_of_the_json_configuration_holds(done):
     done.give_runlist(runlist_of(done, good=9, bad=1))
     done.give_config(MIN_SUCCESS_RATIO=0.95)

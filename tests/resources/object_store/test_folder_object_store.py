@@ -231,3 +231,20 @@ def test_links_out_of_the_folder_are_refused_and_not_listed(
         b"secret"
     ] * 2
     assert [path.name for path in (tmp_path / "outside").iterdir()] == ["a"]
+
+
+def test_an_object_is_there_at_every_moment_of_its_replacing(
+    store: FolderObjectStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put_bytes(BUCKET, "status.json", b"old")
+    removed: list[Path] = []
+    unlink = os.unlink
+
+    def noted(path: Any, **options: Any) -> None:
+        removed.append(Path(path))
+        unlink(path, **options)
+
+    monkeypatch.setattr(os, "unlink", noted)
+    store.put_bytes(BUCKET, "status.json", b"new")
+    assert store.read_bytes(BUCKET, "status.json") == b"new"
+    assert root / "status.json" not in removed
