@@ -48,22 +48,27 @@ def first_of_each_cam(cams: pl.DataFrame) -> pl.DataFrame:
 
     A Size without a core is compared by its folded text. All columns are kept.
     """
-    keys = size_keys(cams["Size"])["size_key"]
-    # A size key holds slashes, a folded text none: one never passes for the other.
-    identity = pl.DataFrame(
-        [vehicle_keys(cams["Vehicle"]).alias("vehicle"), keys.fill_null(folded(cams["Size"])).alias("size")]
+    identities = cam_identities(cams, size_keys(cams["Size"])["size_key"])
+    return cams.filter(identities.select(pl.struct(pl.all()).is_first_distinct()).to_series())
+
+
+def cam_identities(cams: pl.DataFrame, keys: pl.Series) -> pl.DataFrame:
+    """What tells CAMs apart, row by row: vehicle_key, and as size_identity the size key or the folded Size.
+
+    `keys` are the size keys of the column Size. A size key holds slashes, a folded text none: one never
+    passes for the other.
+    """
+    return pl.DataFrame(
+        [
+            vehicle_keys(cams["Vehicle"]).alias("vehicle_key"),
+            keys.fill_null(folded(cams["Size"])).alias("size_identity"),
+        ]
     )
-    return cams.filter(identity.select(pl.struct("vehicle", "size").is_first_distinct()).to_series())
 
 
 def cam_key(make: str, model: str, width: str, profile: str, rim: str) -> str:
     """The CAM key of tables: all five joined and folded, such as `MERCEDESBENZCCLASS2254517`."""
     return fold(f"{make}{model}{width}{profile}{rim}")
-
-
-def cam_keys(frame: pl.DataFrame) -> pl.Series:
-    """`cam_key` of the columns Make, Model, Width, Profile and Rim; null where one of them is."""
-    return folded(frame.select(CAM=pl.concat_str("Make", "Model", "Width", "Profile", "Rim")).to_series())
 
 
 def _collapsed(text: str) -> str:

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from assets.aim.cams import cam_identities
 from assets.aim.results import ROW_SCHEMA
 from assets.aim.settings import WriteDisposition
 from assets.aim.sizes import size_keys
 from assets.aim.slots import EMPTY, SLOTS
-from assets.aim.vehicles import folded, vehicle_keys
 
 PUBLISHING_SCRIPTS: Final[Mapping[WriteDisposition, tuple[str, ...]]] = {
     "WRITE_TRUNCATE": ("clear_lists", "publish_lists"),
@@ -72,12 +72,13 @@ def staged_lists(rows: pl.DataFrame) -> pl.DataFrame:
     """
     # A column, not an expression: the 24 columns below would each filter anew, 1 s for 10,000 rows.
     ids = pl.concat_list(SLOTS).list.filter(pl.element() != EMPTY).alias("ids")
-    keyed = rows.hstack(size_keys(rows["Size"])).with_columns(ids)
+    keys = size_keys(rows["Size"])
+    keyed = rows.hstack(keys).hstack(cam_identities(rows, keys["size_key"])).with_columns(ids)
     return keyed.select(
         pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("position"),
         *ROW_SCHEMA,
-        vehicle_keys(rows["Vehicle"]).alias("vehicle_key"),
-        pl.col("size_key").fill_null(folded(rows["Size"])).alias("size_identity"),
+        "vehicle_key",
+        "size_identity",
         "Width",
         "Profile",
         "Rim",

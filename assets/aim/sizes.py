@@ -94,12 +94,6 @@ def find_core(text: str) -> SizeCore | None:
     return SizeCore(*match.span(), width, separator, profile, construction.upper(), rim.upper())
 
 
-def canonical_size(text: str) -> str | None:
-    """The canonical text of the size in a text, or None when it holds none."""
-    core = find_core(text)
-    return core.canonical if core else None
-
-
 def size_key(text: str) -> SizeKey | None:
     """The key of the size in a text, or None when it holds none."""
     core = find_core(text)

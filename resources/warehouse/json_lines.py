@@ -115,18 +115,19 @@ class JsonLines:
     def _batch(self, block: bytes) -> "RecordBatch":
         import pyarrow as pa
 
-        lines = _lines_in_place(block)
+        lines = _lines_in_place(block, self._block_bytes)
         if lines is None:
-            texts = [text for line in block.split(_LINE_END) if (text := line.strip(_BLANKS))]
+            texts = [line for line in block.split(_LINE_END) if line.strip(_BLANKS)]
             self._seen += len(texts)
-            lines = pa.array([text.decode() for text in texts if _may_be_object(text)], pa.string())
+            short = [line.strip(_BLANKS) for line in texts if len(line) <= self._block_bytes]
+            lines = pa.array([text.decode() for text in short if _may_be_object(text)], pa.string())
         else:
             self._seen += len(lines)
         return pa.record_batch([lines], names=["line"])
 
 
-def _lines_in_place(block: bytes) -> "StringArray | None":
-    """The lines without a copy, if each of them begins with a brace and all are UTF-8; else None."""
+def _lines_in_place(block: bytes, longest: int) -> "StringArray | None":
+    """The lines without a copy, if all are UTF-8, begin with a brace and are short enough; else None."""
     import pyarrow as pa
 
     content = np.frombuffer(block, np.uint8)
@@ -135,6 +136,8 @@ def _lines_in_place(block: bytes) -> "StringArray | None":
     if starts[-1] == len(block) or not (content[starts] == ord("{")).all():
         return None
     offsets = np.append(starts, len(block)).astype(np.int32)
+    if np.diff(offsets).max() > longest:
+        return None
     lines = pa.StringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(block))
     try:
         lines.validate(full=True)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from assets.aim.cams import CAM_SCHEMA, Cam, cam_key, cam_keys, first_of_each_cam, repair, repaired
+from assets.aim.cams import CAM_SCHEMA, Cam, cam_key, first_of_each_cam, repair, repaired
 from assets.aim.sizes import size_key
 from assets.aim.vehicles import fold, folded, vehicle_key, vehicle_keys
 
@@ -169,13 +169,3 @@ def test_the_first_row_of_each_vehicle_and_size_key_is_kept_with_all_its_columns
 def test_the_cam_key_is_make_model_and_size_folded():
     assert cam_key("Mercedes-Benz", "C Class", "225", "45", "17") == "MERCEDESBENZCCLASS2254517"
     assert cam_key("Jeep", "Wrangler", "31", "10.50", "15C") == "JEEPWRANGLER31105015C"
-
-
-def test_cam_keys_of_a_frame_are_those_of_its_rows():
-    rows = [
-        ("Citroën", "C3", "205", "55", "16"),
-        ("Jeep", "CJ", "7.50", "", "16"),
-        (None, "C3", "205", "55", "16"),
-    ]
-    frame = pl.DataFrame(rows, ["Make", "Model", "Width", "Profile", "Rim"], orient="row")
-    assert cam_keys(frame).to_list() == [cam_key(*rows[0]), cam_key(*rows[1]), None]

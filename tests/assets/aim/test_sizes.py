@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from assets.aim.sizes import SIZE_KEY_SCHEMA, canonical_size, find_core, size_key, size_keys
+from assets.aim.sizes import SIZE_KEY_SCHEMA, find_core, size_key, size_keys
 
 # Near misses and hits are both common among texts of these characters.
 SIZE_LIKE = st.text(alphabet="0123456789 ./\\xXRrFfZzCc_-é ", max_size=24)
@@ -18,6 +18,11 @@ CORES = st.from_regex(
     r"|[0-9]{5}) ?[A-Za-z]{0,2}[Rr][Ff]? ?[0-9]{2}[Cc]?",
     fullmatch=True,
 )
+
+
+def canonical_size(text: str) -> str | None:
+    core = find_core(text)
+    return core.canonical if core else None
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,17 @@ def test_a_line_longer_than_a_block_is_one_bad_line(blocks_long: float):
     assert read(content, block_bytes=block_bytes) == ([EVENT, EVENT], 2)
 
 
+@pytest.mark.parametrize("before", range(0, 2 * len(LINE), 37))
+def test_where_a_line_lies_does_not_decide_whether_it_is_too_long(before: int):
+    block_bytes = 2 * len(LINE)
+    padding = b" " * before
+    longest = json.dumps({"event_name": "x" * (block_bytes - 19)}).encode()
+    too_long = json.dumps({"event_name": "x" * (block_bytes - 17)}).encode()
+    assert (len(longest), len(too_long)) == (block_bytes - 1, block_bytes + 1)
+    rows, left_out = read(b"\n".join([padding, longest, too_long, LINE]), block_bytes=block_bytes)
+    assert ([len(row["event_name"]) for row in rows], left_out) == ([block_bytes - 19, 14], 1)
+
+
 def test_a_line_longer_than_a_block_is_passed_over_in_pieces():
     block_bytes = 2 * len(LINE)
     stream = EndlessLine(before=LINE + b"\n", length=1 << 24, after=b"\n" + LINE + b"\n")
