@@ -12,10 +12,11 @@ PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long dev bench-aim bench-market check lock clean
+.PHONY: help demo test test-long dev bench-aim bench-dwh bench-dwh-cluster bench-market \
+	dwh-package check lock clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) ## build sample input, run the pipelines on it as a user would, show the results (PIPELINE=aim)
 	$(BIN)/python -m scripts.demo $(PIPELINE)
@@ -32,8 +33,17 @@ dev: $(INSTALLED) ## the web UI and the daemon on this machine (PORT=3000)
 bench-aim: $(INSTALLED) ## time the aim pipeline against its baselines and targets (ARGS="--only ranker")
 	$(BIN)/python -m scripts.benchmarks.aim $(ARGS)
 
+bench-dwh: $(INSTALLED) ## time filter_images on Sail and Java against its predecessor (ARGS="--rows 500000")
+	$(BIN)/python -m scripts.benchmarks.dwh_filter $(ARGS)
+
+bench-dwh-cluster: $(INSTALLED) ## the same day on a Spark cluster of this machine (ARGS="--rows 100000")
+	$(BIN)/python -m scripts.benchmarks.dwh_cluster $(ARGS)
+
 bench-market: $(INSTALLED) ## time the market pipeline against its baseline (ARGS="--months 36")
 	$(BIN)/python -m scripts.benchmarks.market $(ARGS)
+
+dwh-package: $(INSTALLED) ## build the package that Glue, EMR and Databricks run dwh from, in dist/
+	$(BIN)/python -m scripts.dwh_package
 
 check: $(INSTALLED) ## lint, formatting, types and import contracts
 	$(BIN)/ruff check .

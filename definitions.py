@@ -9,13 +9,16 @@ from collections.abc import Mapping
 import dagster as dg
 
 from assets.aim import assets as aim_assets
+from assets.dwh import assets as dwh_assets
 from assets.market import assets as market_assets
 from jobs import aim as aim_jobs
+from jobs import dwh as dwh_jobs
 from jobs import market as market_jobs
 from jobs.loggers import plain_logger
 from resources.deployments import resources_for
 from sensors import aim as aim_sensors
-from sensors import alerts
+from sensors import alerts, dwh_events
+from sensors import dwh as dwh_sensors
 from sensors import market as market_sensors
 
 
@@ -37,13 +40,24 @@ def build_defs(
         known = ", ".join(sorted(resources))
         raise ValueError(f"No resource is called {', '.join(unknown)}; override one of: {known}.")
     return dg.Definitions(
-        assets=[market_assets.raw_bars, market_assets.market_month, *aim_assets.ASSETS],
-        jobs=[market_jobs.build_market_month, aim_jobs.run_aim],
+        assets=[market_assets.raw_bars, market_assets.market_month, *aim_assets.ASSETS, *dwh_assets.ASSETS],
+        jobs=[
+            market_jobs.build_market_month,
+            aim_jobs.run_aim,
+            dwh_jobs.transform_images,
+            dwh_jobs.filter_images,
+            dwh_jobs.load_promos,
+        ],
         schedules=[aim_jobs.aim_schedule],
         sensors=[
             market_sensors.market_month_sensor,
             aim_sensors.aim_feed_sensor,
+            dwh_sensors.dwh_raw_sensor,
+            dwh_sensors.dwh_transform_sensor,
+            dwh_sensors.dwh_promotions_sensor,
+            dwh_events.dwh_event_sensor,
             alerts.run_failure_alert,
+            alerts.run_recovery_notice,
         ],
         resources={**resources, **overrides},
         # A run that asks for none by name gets Dagster's usual one.

@@ -3,6 +3,10 @@
     home            where Quintet keeps things on this machine (QUINTET_HOME)
     deployments     which variant each deployment gets, and the variables that choose another
     object_store    objects in buckets: a directory, S3, GCS
+    spark           Spark sessions: Sail in the process, Java, Spark Connect
+    compute         where a job runs: here, in a process, on Glue, EMR, Databricks, in a container
+    ledger          SQLite databases that keep the state of work
+    http            documents of the web, politely and within limits; recordings of it
     notifier        messages to people: the log, a recording, a webhook, SNS
     warehouse       GoogleSQL over tables: a DuckDB file, BigQuery
     waves           tyre recommendations: the embedded ranker, the service over HTTP

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import dagster as dg
 
+from resources.compute import BACKENDS, Compute
 from resources.home import quintet_home
 from resources.notifier import LogNotifier, Notifier, RecordingNotifier, SnsNotifier, WebhookNotifier
 from resources.notifier.webhook import URL_VARIABLE
 from resources.object_store import LocalObjectStore, ObjectStore
+from resources.spark import ENGINES, Spark
 from resources.warehouse import DuckDBWarehouse, Warehouse
 from resources.waves import EmbeddedWaves, FaultyWaves, HttpWaves, Waves
 
@@ -115,6 +117,26 @@ def _bigquery_warehouse(site: Site) -> Warehouse:
     return BigQueryWarehouse(project=site.setting("PROJECT_ID"))
 
 
+def _compute(backend: str) -> Callable[[Site], Compute]:
+    return lambda _: Compute(backend=backend)
+
+
+def _spark(engine: str) -> Callable[[Site], Spark]:
+    def make(site: Site) -> Spark:
+        return Spark(
+            engine=engine,
+            remote=site.setting("QUINTET_SPARK_REMOTE"),
+            work_folder=str(site.home / "work"),
+            driver_memory=site.setting("QUINTET_SPARK_DRIVER_MEMORY"),
+        )
+
+    return make
+
+
+def _connect_or_jvm(site: Site) -> Spark:
+    return _spark("connect" if site.setting("QUINTET_SPARK_REMOTE") else "jvm")(site)
+
+
 def _embedded_waves(site: Site) -> Waves:
     return _http_waves(site) if _waves_url(site) else EmbeddedWaves()
 
@@ -158,6 +180,16 @@ RESOURCES: Mapping[str, Resource] = {
         variants={"duckdb": _duckdb_warehouse, "bigquery": _bigquery_warehouse},
         by_deployment={"local": "duckdb", "test": "duckdb", "aws": "duckdb", "gcp": "bigquery"},
         variable="QUINTET_WAREHOUSE",
+    ),
+    "spark": Resource(
+        variants={**{engine: _spark(engine) for engine in ENGINES}, "connect or jvm": _connect_or_jvm},
+        by_deployment={"local": "sail", "test": "sail", "aws": "connect or jvm", "gcp": "connect or jvm"},
+        variable="QUINTET_SPARK_ENGINE",
+    ),
+    "compute": Resource(
+        variants={backend: _compute(backend) for backend in BACKENDS},
+        by_deployment={"local": "in_process", "test": "in_process", "aws": "glue", "gcp": "databricks"},
+        variable="QUINTET_COMPUTE",
     ),
     "waves": Resource(
         variants={

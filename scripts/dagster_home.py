@@ -7,11 +7,13 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from zipfile import Path as ZipPath
 
 from resources.home import quintet_home
 
 ROOT = Path(__file__).resolve().parents[1]
-SHIPPED_SETTINGS = ROOT / "deploy" / "dagster.yaml"
+# On a platform the code is a zip, from which Python imports as from a folder.
+SHIPPED_SETTINGS = (ZipPath(ROOT) if ROOT.is_file() else ROOT) / "deploy" / "dagster.yaml"
 
 
 def prepare_dagster_home(environ: Mapping[str, str]) -> Path:
@@ -33,7 +35,7 @@ def prepare_dagster_home(environ: Mapping[str, str]) -> Path:
     return home
 
 
-def _copy_whole(source: Path, target: Path) -> None:
+def _copy_whole(source: Path | ZipPath, target: Path) -> None:
     """Copy by rename, so that a process starting at the same moment never reads half a file."""
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     with os.fdopen(descriptor, "wb") as copy:

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from scripts.dagster_home import prepare_dagster_home
-from scripts.demos import aim, market
+from scripts.demos import aim, dwh, market
 from scripts.demos.steps import DemoFailed, Step, console
 
-DEMOS = {"market": market.demonstrate, "aim": aim.demonstrate}
+DEMOS = {"market": market.demonstrate, "aim": aim.demonstrate, "dwh": dwh.demonstrate}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

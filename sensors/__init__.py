@@ -1,6 +1,8 @@
 """What watches the world and asks for runs: one module per pipeline, each a pure planner and a thin sensor.
 
 - `planning`: the planner of new and replaced files, and the grouping of keys into unbroken stretches. Pure.
+- `dwh_raw_planning`, `dwh_transform_planning`: the planners of windows of a day and of days to filter. Pure.
+- `dwh_events`: tries events again that could not be delivered. `alerts`: failed runs, and their recovery.
 
 A sensor lists through a resource, plans, and returns requests, cursor and skip reason; it is stopped until
 someone starts it, and does no work of the run itself.

@@ -11,7 +11,18 @@ from typing import NoReturn
 import pytest
 from hypothesis import settings
 
-FOREIGN_PREFIXES = ("QUINTET_", "AWS_", "BEAMS_", "AIM_", "TYRESCORE_", "GOOGLE_", "DAGSTER_")
+FOREIGN_PREFIXES = (
+    "QUINTET_",
+    "AWS_",
+    "BEAMS_",
+    "AIM_",
+    "DWH_",
+    "TYRESCORE_",
+    "GOOGLE_",
+    "DAGSTER_",
+    "DATABRICKS_",
+    "DOCKER_",
+)
 FOREIGN_NAMES = (
     "BIGQUERY_EMULATOR_HOST",
     "CAM_TABLE_ID",

@@ -3,7 +3,7 @@
 Not here: the keys of each job (`job_settings`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
 from typing import Any, Final, TypeVar
 
@@ -47,17 +47,21 @@ def read_keys(keys: type[_Keys], name: str, config: Mapping[Any, Any], otherwise
         UsageError: a ValueError. There are unknown keys (reported first, each with the nearest known one), or
             keys that are missing or have a value that is not allowed.
     """
-    _refuse_unknown_keys(keys, name, config)
+    refuse_unknown_keys(name, _unknown_keys(keys, config), _known_keys(keys))
     try:
         return keys.model_validate({**otherwise, **_given(config)})
     except ValidationError as error:
         raise UsageError(_sentence(name, error)) from None
 
 
-def _refuse_unknown_keys(keys: type[Keys], name: str, config: Mapping[Any, Any]) -> None:
-    known = list(_known_keys(keys))
-    if unknown := list(_unknown_keys(keys, config)):
-        nearest = [f"{shown(key)} (nearest known key: {_nearest(key, known)!r})" for key in unknown]
+def refuse_unknown_keys(name: str, unknown: Iterable[Any], known: Iterable[str]) -> None:
+    """Refuse the keys of a configuration that are not known, each with the nearest known one.
+
+    Raises:
+        UsageError: there are any.
+    """
+    candidates = list(known)
+    if nearest := [f"{shown(key)} (nearest known key: {_nearest(key, candidates)!r})" for key in unknown]:
         raise UsageError(f"'{name}' has keys that are not known: {', '.join(nearest)}")
 
 

@@ -4,10 +4,14 @@ Key material never comes here: in production a function of that purpose is regis
 """
 
 import binascii
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Protocol, Self
 
 from assets.dwh.json_text import read_json
+
+_FUNCTION: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +27,23 @@ class Decrypted:
     locationspec: str | None = None
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            if getattr(self, field.name) == "":
-                object.__setattr__(self, field.name, None)
+        for name in _PLACES:
+            if getattr(self, name) == "":
+                object.__setattr__(self, name, None)
 
     @property
     def failed(self) -> bool:
         """Whether there is none of them: nothing could be decrypted."""
-        return self == NOTHING
+        return self.msp is self.mspid is self.mediaid is self.locationspec is None
 
     @classmethod
-    def of_object(cls, content: dict[str, Any]) -> Self:
+    def of_object(cls, content: Mapping[str, Any]) -> Self:
         """The values of the four keys that are text."""
-        texts = {field.name: content.get(field.name) for field in fields(cls)}
-        return cls(**{name: text if isinstance(text, str) else None for name, text in texts.items()})
+        values = map(content.get, _PLACES)
+        return cls(*[value if isinstance(value, str) else None for value in values])
 
+
+_PLACES: Final = tuple(field.name for field in fields(Decrypted))
 
 NOTHING: Final = Decrypted()
 """What comes of a record that cannot be decrypted."""
@@ -64,3 +70,22 @@ class Base64Json:
         except ValueError:
             return NOTHING
         return Decrypted.of_object(content) if isinstance(content, dict) else NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class SqlFunction:
+    """`sql_function`: the engine decrypts, by a function that is registered on its cluster.
+
+    It takes the three encrypted texts and returns a struct of the four decrypted ones, or null.
+
+    Raises:
+        ValueError: the name is no name of a function.
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if _FUNCTION.fullmatch(self.name) is None:
+            raise ValueError(
+                f"{self.name!r} is no name of an SQL function; write one such as decrypt or keys.decrypt"
+            )

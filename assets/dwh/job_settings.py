@@ -7,13 +7,15 @@ command line (`arguments`), and which window the dates of a command line mean (`
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictFloat, StrictInt, model_validator
 
 from assets.dwh.arguments import UsageError, flag_value, parse_flag
 from assets.dwh.config_keys import Keys, read_keys
-from assets.dwh.days import parse_instant, zone_of
+from assets.dwh.days import command_line_window, parse_instant, run_day, zone_of
+from assets.dwh.intervals import Interval
 from assets.dwh.job_config import parse_job_config, shown
 from assets.dwh.paths import StoredPath
 from assets.dwh.quality import QualityRules
@@ -82,6 +84,7 @@ class JobConfig(Keys):
 
     event_publisher_config: EventPublisherConfig = EventPublisherConfig()
     strict_hooks: Flag = False
+    timezone: Annotated[str, AfterValidator(_zone_name)] = "America/Los_Angeles"
 
     @classmethod
     def read(cls, arguments: Mapping[str, object]) -> Self:
@@ -109,13 +112,13 @@ class FilterImagesConfig(JobConfig):
     transform_output_path: StoredPath
     triggered_by_job: str = _UNKNOWN
     triggered_by_run_id: str = _UNKNOWN
-    timezone: Annotated[str, AfterValidator(_zone_name)] = "America/Los_Angeles"
     source_timestamp: Annotated[str, AfterValidator(_instant)] | None = None
     dedup_key_columns: Annotated[
         tuple[Column, ...], Field(min_length=1), AfterValidator(_without_repeats)
     ] = ("data.mediaid",)
     dedup_order_column: Column = "data.updated"
     time_column: Column = "data.updated"
+    null_keys: Literal["keep", "quarantine"] = "keep"
     max_records_per_file: Annotated[StrictInt, Field(ge=1)] = 500_000
     latest_copy: Flag = False
     mode: Literal["recompute", "incremental"] = "recompute"
@@ -209,16 +212,38 @@ class JobArguments:
         Raises:
             UsageError: a ValueError. `created_by` is missing, a value is no text, or `clean_sink` no flag.
         """
-        created_by = _text_of(arguments, "created_by")
+        created_by = text_argument(arguments, "created_by")
         if created_by is None:
             raise UsageError("created_by parameter is required")
         clean_sink = arguments.get("clean_sink")
         return cls(
             created_by,
-            _text_of(arguments, "start_date"),
-            _text_of(arguments, "end_date"),
+            text_argument(arguments, "start_date"),
+            text_argument(arguments, "end_date"),
             clean_sink is None or parse_flag("clean_sink", clean_sink),
         )
+
+    def window(self, timezone: str) -> tuple[Interval, date]:
+        """The window from `start_date` to `end_date`, and its run day.
+
+        Raises:
+            UsageError: a ValueError. One of them is missing or neither a date nor an instant, or there is no
+                time between them.
+        """
+        missing = [name for name in ("start_date", "end_date") if getattr(self, name) is None]
+        if self.start_date is None or self.end_date is None:
+            raise UsageError(f"{' and '.join(missing)} parameter is required; write for example 2025-01-15")
+        try:
+            start, end = command_line_window(self.start_date, self.end_date, timezone)
+            day = run_day(self.end_date, timezone)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        if start == end:
+            raise UsageError(
+                f"start_date {self.start_date!r} and end_date {self.end_date!r} leave no time between them; "
+                "give a later end"
+            )
+        return Interval(start=start, end=end), day
 
 
 def readable_publisher(job: type[JobConfig], arguments: Mapping[str, object]) -> EventPublisherConfig | None:
@@ -230,7 +255,12 @@ def readable_publisher(job: type[JobConfig], arguments: Mapping[str, object]) ->
         return None
 
 
-def _text_of(arguments: Mapping[str, object], name: str) -> str | None:
+def text_argument(arguments: Mapping[str, object], name: str) -> str | None:
+    """The text of an argument, trimmed; None if it is blank or not given.
+
+    Raises:
+        UsageError: a ValueError; it is no text, as an option without a value is none.
+    """
     value = arguments.get(name)
     if value is None or (isinstance(value, str) and not value.strip()):
         return None

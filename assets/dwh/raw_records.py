@@ -5,9 +5,10 @@ Not here: objects and prefixes (`days`, `paths`), where rows are filed (`paths`)
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, Final, Literal, get_args
 
 from assets.dwh.days import INTERVAL_MINUTES, interval_start, local_day, parse_instant
@@ -30,8 +31,20 @@ DROP_REASONS: Final[tuple[DropReason, ...]] = get_args(DropReason)
 """The reasons in the order in which they are tried; `extract_unknown` is reserved and never given."""
 
 _REQUIRED: Final = ("projectguid", "userid", "project_type", "inserted")
+_TEXTS: Final = (
+    *_REQUIRED,
+    "updated",
+    "project_subtype",
+    "product_type",
+    "productguid",
+    "productimageid",
+    "image_view",
+    "image_id",
+    "image_data",
+)
 _INTEGER: Final = re.compile(r"-?[0-9]{1,10}")
 _INT: Final = range(-(2**31), 2**31)
+_INTERVALS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,24 @@ class Kept:
     updated: datetime
     record: dict[str, Any]
     """The transformed record, in schema order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encrypted:
+    """A line that gives a row if its picture is found."""
+
+    kept: Kept
+    """The row without its decrypted fields."""
+    image_view: str | None
+    image_id: str | None
+    image_data: str | None
+
+    def decrypted(self, places: Decrypted) -> "Kept | Dropped":
+        """The row with its decrypted fields, or the reason to drop it if there is none of them."""
+        record = with_places(self.kept.record, places)
+        if isinstance(record, Dropped):
+            return record
+        return Kept(self.kept.category, self.kept.day, self.kept.updated, record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +129,35 @@ def transformed(
     Raises:
         ValueError: there is no such zone, or the interval does not divide an hour.
     """
+    read = located(line, timezone, interval_minutes)
+    if isinstance(read, Dropped):
+        return read
+    return read.decrypted(decryptor.decrypt(read.image_view, read.image_id, read.image_data))
+
+
+def located(line: bytes, timezone: str, interval_minutes: int = INTERVAL_MINUTES) -> Encrypted | Dropped:
+    """What a line is before decryption, which may happen elsewhere; `transformed` says the rest."""
     try:
         parsed = read_json(line)
     except ValueError:
         return Dropped("extract_corrupt_json")
     if (reason := _extract_reason(parsed)) is not None:
         return Dropped(reason)
-    return _transformed(parsed, decryptor, timezone, interval_minutes)
+    return _located(parsed, timezone, interval_minutes)
+
+
+def with_places(record: dict[str, Any], places: Decrypted) -> dict[str, Any] | Dropped:
+    """The record of an `Encrypted` with its decrypted fields, or why it is dropped: there is none of them."""
+    if places.failed:
+        return Dropped("transform_decryption_failure")
+    data = {
+        **record["data"],
+        "msp": places.msp,
+        "mspid": places.mspid,
+        "mediaid": places.mediaid,
+        "locationspec": places.locationspec,
+    }
+    return {**record, "data": data}
 
 
 def category_of(processor: str | None) -> Category:
@@ -124,22 +177,37 @@ def _extract_reason(parsed: Any) -> DropReason | None:
     return "extract_null_data" if data is None else None
 
 
-def _transformed(
-    parsed: dict[str, Any], decryptor: Decryptor, timezone: str, interval_minutes: int
-) -> Kept | Dropped:
-    """What comes of a line of the right form."""
+def _located(parsed: dict[str, Any], timezone: str, interval_minutes: int) -> Encrypted | Dropped:
+    """What a line of the right form is before its picture is looked for."""
     data = parsed["data"]
-    if not all(_text(data.get(name)) for name in _REQUIRED):
+    texts = {name: _text(data.get(name)) for name in _TEXTS}
+    if not all(map(texts.get, _REQUIRED)):
         return Dropped("transform_missing_required")
-    updated = parse_instant(_text(data.get("updated")))
+    updated = parse_instant(texts["updated"])
     day = _row_day(updated, timezone)
     if updated is None or day is None:
         return Dropped("transform_invalid_updated")
-    places = decryptor.decrypt(*(_text(data.get(name)) for name in ("image_view", "image_id", "image_data")))
-    if places.failed:
-        return Dropped("transform_decryption_failure")
-    record = {**_identity(data), "data": _data(data, places), **_partition(updated, interval_minutes)}
-    return Kept(category_of(_processor(parsed)), day, updated, record)
+    index = data.get("product_index")
+    record = {
+        "eventTime": texts["updated"],
+        "event_time": texts["updated"],
+        "pk": f"{texts['projectguid']}_{texts['userid']}",
+        "data": {
+            "projectguid": texts["projectguid"],
+            "project_type": texts["project_type"],
+            "project_subtype": texts["project_subtype"],
+            "userid": texts["userid"],
+            "inserted": texts["inserted"],
+            "updated": texts["updated"],
+            "product_index": None if index is None else int(index.token),
+            "product_type": texts["product_type"],
+            "productguid": texts["productguid"],
+            "productimageid": texts["productimageid"],
+        },
+        **_partition(interval_start(updated, interval_minutes)),
+    }
+    kept = Kept(category_of(_processor(parsed)), day, updated, record)
+    return Encrypted(kept, texts["image_view"], texts["image_id"], texts["image_data"])
 
 
 def _row_day(updated: datetime | None, timezone: str) -> date | None:
@@ -150,29 +218,9 @@ def _row_day(updated: datetime | None, timezone: str) -> date | None:
         return None
 
 
-def _identity(data: dict[str, Any]) -> dict[str, Any]:
-    updated = _text(data["updated"])
-    pk = f"{_text(data['projectguid'])}_{_text(data['userid'])}"
-    return {"eventTime": updated, "event_time": updated, "pk": pk}
-
-
-def _data(data: dict[str, Any], places: Decrypted) -> dict[str, Any]:
-    before = ("projectguid", "project_type", "project_subtype", "userid", "inserted", "updated")
-    after = ("product_type", "productguid", "productimageid")
-    index = data.get("product_index")
-    return {
-        **{name: _text(data.get(name)) for name in before},
-        "product_index": None if index is None else int(index.token),
-        **{name: _text(data.get(name)) for name in after},
-        "msp": places.msp,
-        "mspid": places.mspid,
-        "mediaid": places.mediaid,
-        "locationspec": places.locationspec,
-    }
-
-
-def _partition(updated: datetime, interval_minutes: int) -> dict[str, Any]:
-    begin = interval_start(updated, interval_minutes)
+@lru_cache(_INTERVALS)
+def _partition(begin: datetime) -> Mapping[str, Any]:
+    """The columns of an interval; most lines of an object are of the same ones."""
     return {
         "5min": begin.minute,
         "year": f"{begin.year:04}",
@@ -191,15 +239,13 @@ def _processor(parsed: dict[str, Any]) -> str | None:
 
 
 def _text(value: Any) -> str | None:
-    match value:
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case Number(token=token):
-            return token
-        case _:
-            return None
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, Number):
+        return value.token
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return None
 
 
 def _is_int_or_null(value: Any) -> bool:

@@ -48,8 +48,8 @@ class Warehouse(dg.ConfigurableResource, ABC):
     def query(self, sql: SqlFile, parameters: Parameters | None = None) -> pl.DataFrame:
         """The rows of the file's one statement, in its order.
 
-        INT64 comes as Int64, NUMERIC as Decimal(38, 9), TIMESTAMP as Datetime("us", "UTC"). Raises
-        `StatementRefused` or `TableNotFound`.
+        INT64 comes as Int64, NUMERIC as Decimal(38, 9) whatever its limits, TIME as Time, TIMESTAMP as
+        Datetime("us", "UTC"). Raises `StatementRefused` or `TableNotFound`.
         """
         statement = _only_statement(sql)
         if not _QUERY.match(statement.text):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 from tempfile import TemporaryFile
 from threading import local
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
 import polars as pl
@@ -40,7 +40,7 @@ from google.cloud.bigquery.retry import DEFAULT_RETRY
 from pydantic import Field, PrivateAttr
 
 from resources.warehouse.base import Warehouse
-from resources.warehouse.columns import Schema, fields_of, polars_type
+from resources.warehouse.columns import Schema, fields_of, limits_of, polars_type
 from resources.warehouse.errors import (
     AccessRefused,
     StatementRefused,
@@ -50,9 +50,13 @@ from resources.warehouse.errors import (
 from resources.warehouse.sql_files import Statement
 from resources.warehouse.values import Typed
 
+if TYPE_CHECKING:
+    from pyarrow import Schema as ArrowSchema
+
 REQUEST_SECONDS = 60
 _POSITION = re.compile(r"at \[(\d+):\d+\]")
 _DATASET = re.compile(r"`([\w.:-]+)\.[\w*-]+`")
+_LIMITS = {"STRING": ("max_length",), "NUMERIC": ("precision", "scale")}
 _NOT_LABEL = re.compile(r"[^a-z0-9_-]")
 # With a retry of jobs the client (3.47) repeats a failing request for 10 minutes, whatever it is told.
 _NO_JOB_RETRY: Any = None
@@ -337,10 +341,21 @@ def _write_parquet(file: IO[bytes], frames: Iterator[pl.DataFrame], schema: Sche
     """The frames as row groups of one file, which has the columns also without any."""
     from pyarrow.parquet import ParquetWriter
 
-    columns = pl.Schema({name: polars_type(kind) for name, kind in schema.items()})
-    with ParquetWriter(file, columns.to_frame().to_arrow().schema) as writer:
+    columns = _arrow_schema(schema)
+    with ParquetWriter(file, columns) as writer:
         for frame in frames:
-            writer.write_table(frame.to_arrow())
+            writer.write_table(frame.to_arrow().cast(columns))
+
+
+def _arrow_schema(schema: Schema) -> "ArrowSchema":
+    """The columns of a file to be loaded, where a TIME has microseconds: BigQuery takes no finer one."""
+    import pyarrow as pa
+
+    columns = pl.Schema({name: polars_type(kind) for name, kind in schema.items()})
+    return pa.schema(
+        pa.field(field.name, pa.time64("us")) if pa.types.is_time64(field.type) else field
+        for field in columns.to_frame().to_arrow().schema
+    )
 
 
 def _fields(schema: Schema) -> list[SchemaField]:
@@ -354,4 +369,6 @@ def _field(name: str, google_type: str) -> SchemaField:
         mode = "REPEATED"
         outer, inner = fields_of(inner[0][1])
     kind = "RECORD" if outer == "STRUCT" else outer
-    return SchemaField(name, kind, mode=mode, fields=[_field(*pair) for pair in inner])
+    # The names of a kind's limits, with their values where the type has any.
+    limits: dict[str, Any] = dict(zip(_LIMITS.get(kind, ()), limits_of(google_type), strict=False))
+    return SchemaField(name, kind, mode=mode, fields=[_field(*pair) for pair in inner], **limits)

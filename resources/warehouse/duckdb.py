@@ -16,8 +16,13 @@ import polars as pl
 from pydantic import Field, PrivateAttr
 
 from resources.warehouse.base import Warehouse
-from resources.warehouse.columns import Schema, split_table
-from resources.warehouse.errors import StatementRefused, TableNotFound, WarehouseUnavailable
+from resources.warehouse.columns import Schema, fields_of, limits_of, split_table
+from resources.warehouse.errors import (
+    SchemaMismatch,
+    StatementRefused,
+    TableNotFound,
+    WarehouseUnavailable,
+)
 from resources.warehouse.google_sql import duckdb_type, register_functions, to_duckdb
 from resources.warehouse.json_lines import JsonLines
 from resources.warehouse.sql_files import Statement
@@ -158,7 +163,7 @@ class DuckDBWarehouse(Warehouse):
             self._connection.unregister("loaded_rows")
 
     def _create(self, table: str, schema: Schema) -> None:
-        columns = ", ".join(f"{_quoted(name)} {duckdb_type(kind)}" for name, kind in schema.items())
+        columns = ", ".join(_definition(name, kind) for name, kind in schema.items())
         self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(split_table(table)[0])}")
         self._connection.execute(f"CREATE TABLE IF NOT EXISTS {_name(table)} ({columns})")
 
@@ -179,24 +184,26 @@ class DuckDBWarehouse(Warehouse):
         import duckdb
 
         reason = str(error).partition("\n")[0]
+        translated: Exception | None = None
         match error:
             case duckdb.CatalogException() if "Table with name" in reason:
-                return TableNotFound(f"{location}: {reason}")
+                translated = TableNotFound(f"{location}: {reason}")
             case duckdb.IOException() if "lock" in reason:
-                return WarehouseUnavailable(
+                translated = WarehouseUnavailable(
                     f"{self.path} is open in another process; wait until its run has ended. ({reason})"
                 )
             case duckdb.BinderException() if "file handle conflict" in reason:
-                return WarehouseUnavailable(
+                translated = WarehouseUnavailable(
                     f"{self.path} cannot be open for reading and for writing in one process; "
                     "end the other session first."
                 )
             case duckdb.IOException() | duckdb.FatalException():
-                return WarehouseUnavailable(f"{self.path} cannot be used: {reason}")
+                translated = WarehouseUnavailable(f"{self.path} cannot be used: {reason}")
             case duckdb.Error() if statement is not None:
-                return StatementRefused(f"{location}: {reason}")
-            case _:
-                return None
+                translated = StatementRefused(f"{location}: {reason}")
+            case duckdb.ConstraintException():
+                translated = SchemaMismatch(f"{location}: a value does not fit its column. ({reason})")
+        return translated
 
 
 def _arguments(statement: Statement, values: Mapping[str, Typed]) -> dict[str, object]:
@@ -210,6 +217,14 @@ def _widened(column: str, kind: str) -> str:
         return f"CAST({column} AS BIGINT) AS {column}"
     if kind.startswith("DECIMAL"):
         return f"CAST({column} AS DECIMAL(38, 9)) AS {column}"
+    return column
+
+
+def _definition(name: str, google_type: str) -> str:
+    """A column of a table; its length is a condition, for DuckDB reads that of a type and lets it go."""
+    column = f"{_quoted(name)} {duckdb_type(google_type)}"
+    if fields_of(google_type)[0] == "STRING" and (limits := limits_of(google_type)):
+        return f"{column} CHECK (length({_quoted(name)}) <= {limits[0]:d})"
     return column
 
 

@@ -166,4 +166,4 @@ def _structure_of(google_type: str) -> Any:
         case "STRUCT":
             return {name: _structure_of(kind) for name, kind in inner}
         case _:
-            return duckdb_type(outer)
+            return duckdb_type(google_type)

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
+from zipfile import Path as ZipPath
 
 from resources.warehouse.columns import split_table
 from resources.warehouse.errors import StatementRefused
 
-CODE_ROOT = Path(__file__).resolve().parents[2]
+_CODE = Path(__file__).resolve().parents[2]
+# On a platform the code is a zip, from which Python imports as from a folder.
+CODE_ROOT = ZipPath(_CODE) if _CODE.is_file() else _CODE
 _TRANSACTION_WORDS = frozenset({"BEGIN", "COMMIT", "ROLLBACK"})
 
 
@@ -70,7 +73,7 @@ class Statement:
         return f"{self.path}, line {self.line + line - 1}"
 
 
-def read_sql(path: str, root: Path = CODE_ROOT) -> SqlFile:
+def read_sql(path: str, root: Path | ZipPath = CODE_ROOT) -> SqlFile:
     """The file at `path`, forward slashes, below the folder of the code, wherever the process was started.
 
     Raises `FileNotFoundError`, naming the file.

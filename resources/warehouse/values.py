@@ -5,7 +5,7 @@ Not here: how a client takes them, which is each variant's own.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -14,14 +14,15 @@ from typing import TypeAlias
 class Typed:
     """A value with its GoogleSQL type, where the value alone does not tell: None and empty lists.
 
-    `type` is one of STRING, INT64, FLOAT64, BOOL, DATE, TIMESTAMP, NUMERIC, or `ARRAY<…>` of one of them.
+    `type` is one of STRING, INT64, FLOAT64, BOOL, DATE, TIME, TIMESTAMP, NUMERIC, or `ARRAY<…>` of one of
+    them.
     """
 
     value: object
     type: str
 
 
-Scalar: TypeAlias = str | int | float | bool | date | datetime | Decimal
+Scalar: TypeAlias = str | int | float | bool | date | time | datetime | Decimal
 Parameters: TypeAlias = Mapping[str, Scalar | Sequence[Scalar] | Typed]
 
 # In this order: a bool is an int and a datetime is a date.
@@ -33,6 +34,7 @@ _TYPES: Sequence[tuple[type, str]] = (
     (str, "STRING"),
     (datetime, "TIMESTAMP"),
     (date, "DATE"),
+    (time, "TIME"),
 )
 
 

@@ -21,6 +21,8 @@ HEAVY_MODULES = (
     "dagster_gcp",
     "dagster_pyspark",
     "databento",
+    "databricks",
+    "docker",
     "google.cloud",
     "matplotlib",
     "moto",

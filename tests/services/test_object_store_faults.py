@@ -1,83 +1,16 @@
-"""What the S3 and GCS stores do when the network or the server lets them down.
+"""What the S3 and GCS stores do when the network or the server lets them down."""
 
-A proxy stands before the real server and spoils the requests it is told to; everything else goes through.
-"""
-
-from collections.abc import Callable, Iterable, Iterator
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from itertools import repeat
-from threading import Thread
-from urllib.parse import urlsplit
 
 import pytest
 
 from resources.object_store import AccessRefused, ObjectStore, PreconditionFailed, StoreUnavailable
+from tests.services.faulty_proxy import CUT_BODY, LOST_ANSWER, FaultyProxy, standing_before
 
 pytestmark = pytest.mark.services
 
 BUCKET = "quintet-contract"
-CUT_BODY = "cut body"
-LOST_ANSWER = "lost answer"
-Fault = int | str | None
-"""A status to answer with, `CUT_BODY`, `LOST_ANSWER` (the server did it, the client never hears), or None."""
-
-
-class FaultyProxy(ThreadingHTTPServer):
-    """Meets each request with the next fault, and with none once `faults` has run out."""
-
-    def __init__(self, target: str) -> None:
-        super().__init__(("127.0.0.1", 0), SpoilingHandler)
-        self.target = urlsplit(target).netloc
-        self.faults: Iterator[Fault] = iter(())
-        self.requests: list[str] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def meet_with(self, faults: Iterable[Fault]) -> None:
-        self.faults = iter(faults)
-        self.requests.clear()
-
-
-class SpoilingHandler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def spoil(self) -> None:
-        proxy = self.server
-        assert isinstance(proxy, FaultyProxy)
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        proxy.requests.append(f"{self.command} {self.path}")
-        fault = next(proxy.faults, None)
-        if isinstance(fault, int):
-            self.send_response(fault)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        upstream = HTTPConnection(proxy.target, timeout=30)
-        upstream.request(self.command, self.path, body, dict(self.headers))
-        answer = upstream.getresponse()
-        content = answer.read()
-        upstream.close()
-        if fault == LOST_ANSWER:
-            self.close_connection = True
-            return
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
-            if name.lower() not in ("connection", "transfer-encoding", "server", "date"):
-                self.send_header(name, value)
-        self.end_headers()
-        self.close_connection = fault == CUT_BODY
-        self.wfile.write(content[: len(content) // 2] if fault == CUT_BODY else content)
-
-    def __getattr__(self, name: str) -> Callable[[], None]:
-        if name.startswith("do_"):
-            return self.spoil
-        raise AttributeError(name)
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing: the tests look at `FaultyProxy.requests`."""
 
 
 @pytest.fixture
@@ -85,14 +18,9 @@ def proxy(
     variant: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[FaultyProxy]:
     request.getfixturevalue(f"{variant}_store")  # The server with its bucket.
-    server = FaultyProxy(request.getfixturevalue(f"{variant}_server"))
-    monkeypatch.setenv({"s3": "AWS_ENDPOINT_URL", "gcs": "STORAGE_EMULATOR_HOST"}[variant], server.url)
-    thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with standing_before(request.getfixturevalue(f"{variant}_server")) as server:
+        monkeypatch.setenv({"s3": "AWS_ENDPOINT_URL", "gcs": "STORAGE_EMULATOR_HOST"}[variant], server.url)
+        yield server
 
 
 def impatient(variant: str) -> ObjectStore:

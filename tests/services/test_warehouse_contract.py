@@ -8,7 +8,7 @@ import pickle
 import re
 import unicodedata
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ SCHEMA = {
     "real": "FLOAT64",
     "flag": "BOOL",
     "day": "DATE",
+    "hour": "TIME",
     "moment": "TIMESTAMP",
     "money": "NUMERIC",
 }
@@ -45,6 +46,7 @@ ROWS = pl.DataFrame(
         "real": [0.1, None],
         "flag": [True, None],
         "day": [date(2025, 6, 9), None],
+        "hour": [time(23, 59, 59, 999999), None],
         "moment": [datetime(2025, 6, 9, 5, 0, 0, 123456, tzinfo=UTC), None],
         "money": [Decimal("12345678901234567890.123456789"), None],
     },
@@ -111,6 +113,48 @@ def test_nested_columns_come_back_and_can_be_unnested(warehouse: Warehouse) -> N
         "ORDER BY item.id",
     )
     assert found == [("a", "1", 2.5), ("a", "2", None)]
+
+
+LIMITED = "dw_core.limited"
+LIMITED_SCHEMA = {"code": "STRING(5)", "price": "NUMERIC(10, 2)"}
+
+
+def limited(code: str | None, price: str | None) -> pl.DataFrame:
+    money = None if price is None else Decimal(price)
+    return pl.DataFrame({"code": [code], "price": [money]}, schema={"code": pl.String, "price": pl.Decimal})
+
+
+def test_columns_with_limits_keep_what_fits_into_them(warehouse: Warehouse) -> None:
+    warehouse.ensure_tables({LIMITED: LIMITED_SCHEMA})
+    for row in (limited("CITRÖ", "99999999.99"), limited("", "-0.5"), limited(None, None)):
+        warehouse.load(LIMITED, row, LIMITED_SCHEMA, replace=False)
+    found = warehouse.rows(LIMITED, order_by=["price"])
+    assert found.rows() == [(None, None), ("", Decimal("-0.5")), ("CITRÖ", Decimal("99999999.99"))]
+    assert found.schema == {"code": pl.String(), "price": pl.Decimal(38, 9)}
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (limited("CITROEN", "1"), r"column code does not fit STRING\(5\); it has 7 characters"),
+        (limited("", "100000000"), r"column price does not fit NUMERIC\(10, 2\)"),
+        (limited("", "0.125"), r"column price is .* declared NUMERIC\(10, 2\)"),
+    ],
+)
+def test_a_value_beyond_the_limits_is_refused_and_the_table_stays(
+    warehouse: Warehouse, row: pl.DataFrame, says: str
+) -> None:
+    warehouse.load(LIMITED, limited("a", "1"), LIMITED_SCHEMA)
+    with pytest.raises(SchemaMismatch, match=f"{LIMITED}: .*{says}"):
+        warehouse.load(LIMITED, row, LIMITED_SCHEMA)
+    lines = b'{"code": "short"}\n{"code": "too long"}\n'
+    with pytest.raises(SchemaMismatch):
+        warehouse.load_json_lines(LIMITED, io.BytesIO(lines), LIMITED_SCHEMA)
+    # bqemulator forgets the limits of a column, so what a statement inserts is refused elsewhere only.
+    if isinstance(warehouse, DuckDBWarehouse):
+        with pytest.raises(StatementRefused, match="CHECK constraint"):
+            warehouse.execute(sql(f"INSERT INTO `{LIMITED}` (code) VALUES ('too long')"))
+    assert warehouse.rows(LIMITED).rows() == [("a", Decimal(1))]
 
 
 def test_an_empty_frame_makes_an_empty_table_with_its_columns(warehouse: Warehouse) -> None:
@@ -197,8 +241,8 @@ def test_lines_of_json_become_the_rows_of_the_table(warehouse: Warehouse) -> Non
     schema = {**SCHEMA, "items": "ARRAY<STRUCT<id STRING, price FLOAT64>>"}
     line = (
         b'{"text": "CITRO\xc3\x8bN", "whole": 4611686018427387904, "real": 0.1, "flag": true, '
-        b'"day": "2025-06-09", "moment": "2025-06-09T05:00:00.123456Z", "money": 1.125, '
-        b'"items": [{"id": 7}, {"price": "2.5"}]}'
+        b'"day": "2025-06-09", "hour": "23:59:59.999999", "moment": "2025-06-09T05:00:00.123456Z", '
+        b'"money": 1.125, "items": [{"id": 7}, {"price": "2.5"}]}'
     )
     content = b"\xef\xbb\xbf" + line + b"\n\nno line\n" + line[:-9] + b"\n{}\n"
     for _ in range(2):
@@ -374,6 +418,7 @@ def test_a_query_cannot_change_a_table(warehouse: Warehouse) -> None:
         (0.1, 0.1),
         (True, True),
         (date(2025, 6, 9), date(2025, 6, 9)),
+        (time(5, 30, 0, 1), time(5, 30, 0, 1)),
         (datetime(2025, 6, 9, 5, tzinfo=UTC), datetime(2025, 6, 9, 5, tzinfo=UTC)),
         (Decimal("1.123456789"), Decimal("1.123456789")),
         (Typed(None, "DATE"), None),

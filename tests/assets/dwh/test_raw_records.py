@@ -263,6 +263,23 @@ def test_of_a_key_that_appears_twice_the_last_counts():
     assert kept(line().replace(b'"userid"', b'"userid": "other", "userid"')).record["pk"] == "p1_u1"
 
 
+@pytest.mark.parametrize(
+    ("depth", "is_corrupt"), [(500, False), (501, True), (990, True), (5_000, True), (200_000, True)]
+)
+def test_a_line_is_nested_500_deep_at_most(depth, is_corrupt):
+    """The engines have stacks of their own, so that the parser's limit would differ among them."""
+    nested = line().replace(
+        b'"eventTime"', b'"n": ' + b"[" * (depth - 1) + b"]" * (depth - 1) + b', "eventTime"'
+    )
+    assert (read(nested) == Dropped("extract_corrupt_json")) == is_corrupt
+
+
+@pytest.mark.parametrize("text", ["[" * 2_000, '\\"[' * 600, "{[" * 600 + '"', "[\\\\" * 600])
+def test_brackets_in_a_text_nest_nothing(text):
+    assert kept(data_line(state=text)).record == kept(line()).record
+    assert kept(line(list=[{}] * 600)).record == kept(line()).record
+
+
 def test_whole_surrogate_pairs_are_text():
     assert kept(line().replace(b'"u1"', b'"\\ud83d\\ude00"')).record["pk"] == "p1_😀"
 

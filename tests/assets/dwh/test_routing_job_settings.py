@@ -22,6 +22,7 @@ FILTER = {"base_path": "s3://b/filtered_images", "transform_output_path": OUTPUT
 SHARED = {
     "event_publisher_config": {"publisher_type": "NOOP", "path": None, "topic_arn": None, "region": None},
     "strict_hooks": False,
+    "timezone": "America/Los_Angeles",
 }
 
 
@@ -42,11 +43,11 @@ def test_the_defaults_of_the_filter_job_are_the_documented_ones():
         **FILTER,
         "triggered_by_job": "unknown",
         "triggered_by_run_id": "unknown",
-        "timezone": "America/Los_Angeles",
         "source_timestamp": None,
         "dedup_key_columns": ("data.mediaid",),
         "dedup_order_column": "data.updated",
         "time_column": "data.updated",
+        "null_keys": "keep",
         "max_records_per_file": 500_000,
         "latest_copy": False,
         "mode": "recompute",
@@ -88,6 +89,7 @@ def test_every_key_of_the_filter_job_can_be_given():
         "dedup_key_columns": ["mediaid", "data.userid"],
         "dedup_order_column": "updated",
         "time_column": "data.inserted",
+        "null_keys": "quarantine",
         "max_records_per_file": 7,
         "latest_copy": True,
         "mode": "incremental",
@@ -112,6 +114,7 @@ def test_every_key_of_the_transform_job_can_be_given():
         "approve_reason": "The editor was down",
         "event_publisher_config": {"publisher_type": "FILE", "path": "s3://b/events"},
         "strict_hooks": True,
+        "timezone": "Europe/London",
     }
     config = read(TransformImagesConfig, given_by_user)
     assert json.loads(config.model_dump_json(exclude_none=True)) == given_by_user

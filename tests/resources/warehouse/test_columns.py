@@ -1,6 +1,7 @@
 """Column types, and the frames that fit them."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import polars as pl
 import pytest
@@ -13,7 +14,11 @@ from resources.warehouse.columns import fitted, polars_type
     ("google_type", "expected"),
     [
         ("STRING", pl.String()),
+        ("STRING(255)", pl.String()),
+        ("TIME", pl.Time()),
         ("NUMERIC", pl.Decimal(38, 9)),
+        ("NUMERIC(10, 2)", pl.Decimal(10, 2)),
+        ("NUMERIC(38,9)", pl.Decimal(38, 9)),
         ("ARRAY<INT64>", pl.List(pl.Int64())),
         (
             "ARRAY<STRUCT<key STRING, value STRUCT<text STRING, n INT64>>>",
@@ -28,8 +33,13 @@ def test_a_google_type_has_a_polars_type(google_type: str, expected: pl.DataType
 
 
 @pytest.mark.parametrize(
-    "google_type", ["INTEGER", "string", "ARRAY<INT64", "ARRAY<VARCHAR>", "MAP<INT64>", ""]
-)
+    "google_type",
+    [
+        "INTEGER", "string", "ARRAY<INT64", "ARRAY<VARCHAR>", "MAP<INT64>", "", "STRING()", "STRING(0)",
+        "STRING(MAX)", "INT64(4)", "NUMERIC(10)", "NUMERIC(40, 10)", "NUMERIC(1, 2)", "NUMERIC(0, 0)",
+        "NUMERIC(32, 2)", "ARRAY<STRING(5)>", "ARRAY<TIME>", "STRUCT<a TIME>", "ARRAY<STRUCT<a STRING(5)>>",
+    ],
+)  # fmt: skip
 def test_another_type_is_refused(google_type: str) -> None:
     with pytest.raises(ValueError, match="is no column type"):
         polars_type(google_type)
@@ -43,6 +53,10 @@ def test_another_type_is_refused(google_type: str) -> None:
         (pl.Series("x", [1.5], pl.Float32), "FLOAT64"),
         (pl.Series("x", ["a"], pl.Categorical), "STRING"),
         (pl.Series("x", [None]), "DATE"),
+        (pl.Series("x", [None]), "STRING(1)"),
+        (pl.Series("x", [None]), "TIME"),
+        (pl.Series("x", [Decimal("99999999.9")]), "NUMERIC(10, 2)"),
+        (pl.Series("x", ["ß", "é", None]), "STRING(1)"),
         (pl.Series("x", [[]]), "ARRAY<STRING>"),
         (pl.Series("x", [datetime(2025, 1, 1, tzinfo=UTC)], pl.Datetime("ms", "UTC")), "TIMESTAMP"),
     ],
@@ -69,6 +83,19 @@ def test_a_type_widens_without_loss(column: pl.Series, google_type: str) -> None
 )
 def test_a_type_that_would_change_values_is_refused(column: pl.Series, google_type: str) -> None:
     with pytest.raises(SchemaMismatch, match=r"d\.t: column x is .* and declared"):
+        fitted("d.t", column.to_frame(), {"x": google_type})
+
+
+@pytest.mark.parametrize(
+    ("column", "google_type", "says"),
+    [
+        (pl.Series("x", ["ab", "abc"]), "STRING(2)", "it has 3 characters"),
+        (pl.Series("x", [Decimal("100000000.0")]), "NUMERIC(10, 2)", "100000000"),
+        (pl.Series("x", [1_000, 1], pl.Int64).cast(pl.Time), "TIME", "it has fractions of a microsecond"),
+    ],
+)
+def test_a_value_that_a_type_cannot_hold_is_refused(column: pl.Series, google_type: str, says: str) -> None:
+    with pytest.raises(SchemaMismatch, match=rf"d\.t: a value of column x does not fit .*{says}"):
         fitted("d.t", column.to_frame(), {"x": google_type})
 
 

@@ -1,0 +1,1 @@
+"""The entry that is started on Databricks; what it does is in `scripts.dwh_entry`."""

@@ -1,0 +1,11 @@
+"""Deduplicates a day of images: `main`, as the predecessor's module of this name had it."""
+
+from typing import Any
+
+from assets.dwh.registry import REGISTRY
+from scripts.dwh_runs import run_as_asset
+
+
+def main(**kwargs: Any) -> dict[str, Any]:
+    """Run `filter_images` with the arguments of its command line; see `run_as_asset`."""
+    return run_as_asset(REGISTRY["filter_images"], kwargs)
