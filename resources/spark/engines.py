@@ -9,10 +9,12 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 if TYPE_CHECKING:
+    from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
 
 Engine = Literal["sail", "jvm", "connect"]
@@ -41,26 +43,38 @@ _SUBMITTED: Final = "PYSPARK_GATEWAY_PORT"
 """Set by spark-submit, and so on every platform that runs Python through it."""
 
 
+_servers: Final[list["SparkConnectServer"]] = []
+"""Kept, since a server that nobody refers to stops."""
+
+
 class SparkMissing(RuntimeError):
     """The engine cannot start here: Java, the address of a server or a part of PySpark is missing."""
 
 
 @contextmanager
 def sail_session() -> Iterator["SparkSession"]:
-    """A session on a server of its own inside this process, which takes 20 ms once it is imported."""
+    """A session of its own on this process's server, which takes 20 ms once it is imported."""
+    with connect_session(f"sc://127.0.0.1:{_sail_port()}") as session:
+        yield session
+
+
+@cache
+def _sail_port() -> int:
+    """The port of the server inside this process. It ends with the process.
+
+    Servers that were stopped left threads behind: a process that had stopped some hundred of them crashed in
+    one (Sail 0.7.2).
+    """
     os.environ.setdefault("RUST_LOG", "error")
     from pysail.spark import SparkConnectServer
 
     server = SparkConnectServer(port=0)
     server.start(background=True)
-    try:
-        address = server.listening_address
-        if address is None:
-            raise SparkMissing("Sail listens on no port of this machine; use the engine jvm")
-        with connect_session(f"sc://127.0.0.1:{address[1]}") as session:
-            yield session
-    finally:
-        server.stop()
+    _servers.append(server)
+    address = server.listening_address
+    if address is None:
+        raise SparkMissing("Sail listens on no port of this machine; use the engine jvm")
+    return address[1]
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def test_engines_follow_one_another_in_one_process(
         assert rows_and_settings(spark.for_run({"spark_engine": engine})) == (1000, "UTC", "true")
 
 
-def test_a_session_is_stopped_and_its_server_gone_when_the_block_fails(tmp_path: Path):
+def test_a_session_is_stopped_when_the_block_fails(tmp_path: Path):
     spark = Spark(work_folder=str(tmp_path))
     with pytest.raises(KeyError, match="mine"), spark.session() as session:
         raise KeyError("mine")
