@@ -31,6 +31,7 @@ from assets.dwh.inputs import DayInputs, FilterPlan, filter_plan, refusal
 from assets.dwh.job_events import filter_artifacts
 from assets.dwh.lineage import contributing_readings, lineage, pending_readings
 from assets.dwh.metrics import Counts, FilterPayload, PhaseClock, metrics_of
+from assets.dwh.paths import Location
 from assets.dwh.run_ids import new_run_id
 from assets.dwh.stages.day_reading import Current, Parquet, data_objects, read_current, read_inputs
 from assets.dwh.stages.deduplicating import RowsKept, RowsRead, keep_rows, read_rows, write_files
@@ -288,7 +289,7 @@ class _Run:
             else TriggeredBy(
                 job_name=trigger.job_name,
                 job_run_id=trigger.run_id,
-                output_path=trigger.transform_output_path,
+                output_path=Location.parse(trigger.transform_output_path).uri(self._site.scheme),
             ),
             code_version="+".join(filter(None, (CODE_VERSION, request.rule_version))),
             **parts,
