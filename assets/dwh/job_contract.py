@@ -7,11 +7,14 @@ predecessor's users subclass these. Not here: the jobs, and publishers of events
 import inspect
 import logging
 import sys
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol, Self, final
+
+from assets.dwh.redaction import without_secrets
 
 _NAMED: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -95,7 +98,7 @@ class AbstractJob(ABC):
         except (Exception, SystemExit) as error:
             if self.strict_hooks:
                 raise
-            _log.error("on_success of %s failed", type(self).__name__, exc_info=error)
+            _log.error("on_success of %s failed: %s", type(self).__name__, _traceback(error))
             self.hook_errors.append(error)
 
 
@@ -117,7 +120,7 @@ class AbstractJobFactory(ABC):
 
     def on_create_failure(self, error_message: str) -> None:
         """Tell that `create_job` failed, inside the `except` of its error: log it and publish it."""
-        _log.error(error_message)
+        _log.error("%s", without_secrets(error_message))
         error = sys.exception()
         if self.publisher is not None and error is not None:
             self.publisher.publish_failure(phase="create", message=error_message, error=error)
@@ -165,7 +168,7 @@ def _failure_told(what: str, hook: Callable[[str], None], hook_errors: list[Base
         try:
             hook(message)
         except BaseException as error:  # noqa: BLE001 (whatever a hook raises, the caller sees the failure)
-            _log.error("A hook failed after: %s", message, exc_info=error)
+            _log.error("A hook failed after: %s: %s", without_secrets(message), _traceback(error))
             hook_errors.append(error)
             failure.add_note(f"A hook failed too: {type(error).__name__}: {_text(error)}")
 
@@ -181,6 +184,11 @@ def _failure_told(what: str, hook: Callable[[str], None], hook_errors: list[Base
         error.add_note(message)
         tell(message, error)
         raise
+
+
+def _traceback(error: BaseException) -> str:
+    """An error with its place, as the log may have it."""
+    return without_secrets("".join(traceback.format_exception(error)))
 
 
 def _text(error: BaseException) -> str:

@@ -64,8 +64,8 @@ _FOR_PEOPLE: Final = (
     SparkMissing,
     WaitsForApproval,
 )
-_ENTRIES: Final = {"glue": "glue", "emr": "emr", "databricks": "databricks"}
-"""The entry of a backend; a container, or a process of this machine, has that of a container."""
+_WITH_OWN_ENTRY: Final = ("glue", "emr", "databricks")
+"""The backends with an entry of their name; a process of this machine has that of a container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +165,10 @@ def _done_elsewhere(
 ) -> dg.PipesClientCompletedInvocation:
     """Run the job on a platform, under a run id of ours: one that dies there is told of from here."""
     launch = launch.with_run_id(datetime.now(UTC))
-    entry = f"scripts/{_ENTRIES.get(backend.name, 'container')}/generic_entry.py"
-    submission = Submission(entry, launch.command_line, launch_token(context))
+    platform = backend.name if backend.name in _WITH_OWN_ENTRY else "container"
+    submission = Submission(
+        f"scripts/{platform}/generic_entry.py", launch.command_line, launch_token(context)
+    )
     run_id = launch.arguments[_RUN_ID]
     with failure_told(config.job, store, config.event_publisher_config, run_id, "execute"):
         return backend.run(context, submission)

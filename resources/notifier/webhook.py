@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from time import sleep
 from typing import cast
 
 import dagster as dg
@@ -54,6 +55,7 @@ class WebhookNotifier(Notifier):
             retry=retry_if_result(lambda attempt: attempt.may_be_repeated),
             stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(MOST_SECONDS),
             wait=_pause,
+            sleep=sleep,
             retry_error_callback=_outcome,
         )
         attempt: _Attempt = repeated(_post, url, {"text": str(message)})

@@ -62,8 +62,8 @@ def sail_session() -> Iterator["SparkSession"]:
 def _sail_port() -> int:
     """The port of the server inside this process. It ends with the process.
 
-    Servers that were stopped left threads behind: a process that had stopped some hundred of them crashed in
-    one (Sail 0.7.2).
+    A server for each session was tried with Sail 0.7.2: a process that had started and stopped very many of
+    them crashed with a segmentation fault in a thread that was none of Python's.
     """
     os.environ.setdefault("RUST_LOG", "error")
     from pysail.spark import SparkConnectServer

@@ -16,7 +16,7 @@ from typing import Final
 import psutil
 
 from scripts.benchmarks.aim_lines import BenchmarkFailed
-from scripts.benchmarks.aim_processes import started
+from scripts.benchmarks.processes import started
 
 _BETWEEN_LOOKS: Final = 0.1
 _LINES_SHOWN: Final = 40

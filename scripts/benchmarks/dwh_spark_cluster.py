@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from scripts.benchmarks.aim_lines import BenchmarkFailed
-from scripts.benchmarks.aim_processes import started
+from scripts.benchmarks.processes import started
 
 WORKERS: Final = 2
 

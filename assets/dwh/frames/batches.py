@@ -71,7 +71,7 @@ def balanced_union(frames: "Sequence[DataFrame]") -> "DataFrame":
 
 
 def _batch_rows(session: "SparkSession", batch: Batch) -> "DataFrame":
-    from pyspark.sql import functions as F  # noqa: N812 (the name that all of Spark's users know)
+    from pyspark.sql import functions as sf
 
     # FAILFAST: the JVM would make rows of nulls out of broken lines. Sail fails whatever the mode is.
     reader = session.read.schema(transformed_schema()).option("mode", "FAILFAST")
@@ -79,24 +79,24 @@ def _batch_rows(session: "SparkSession", batch: Batch) -> "DataFrame":
     if batch.layout == "adopted":
         rows = rows.withColumns(_time_columns())
     sources = {
-        SOURCE_TIMESTAMP: F.lit(format_instant(batch.source_timestamp)),
-        SOURCE_RUN_ID: F.lit(batch.run_id),
+        SOURCE_TIMESTAMP: sf.lit(format_instant(batch.source_timestamp)),
+        SOURCE_RUN_ID: sf.lit(batch.run_id),
     }
     return _in_order(rows.withColumns(sources))
 
 
 def _previous_rows(session: "SparkSession", previous: PreviousRows) -> "DataFrame":
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
     rows = session.read.schema(filtered_schema()).parquet(*previous.paths)
-    micros = F.coalesce(instant_micros(F.col(SOURCE_TIMESTAMP)), F.lit(0).cast("bigint"))
+    micros = sf.coalesce(instant_micros(sf.col(SOURCE_TIMESTAMP)), sf.lit(0).cast("bigint"))
     # Text that another program wrote gets the one spelling of each instant, so that equal rows stay equal.
     rows = rows.withColumns({
         SOURCE_TIMESTAMP: _instant_text(micros),
-        SOURCE_RUN_ID: F.coalesce(F.col(SOURCE_RUN_ID), F.lit("")),
+        SOURCE_RUN_ID: sf.coalesce(sf.col(SOURCE_RUN_ID), sf.lit("")),
     })  # fmt: skip
     if previous.left_out:
-        rows = rows.where(~F.col(SOURCE_RUN_ID).isin(sorted(previous.left_out)))
+        rows = rows.where(~sf.col(SOURCE_RUN_ID).isin(sorted(previous.left_out)))
     return _in_order(rows)
 
 
@@ -106,32 +106,32 @@ def _in_order(rows: "DataFrame") -> "DataFrame":
 
 def _time_columns() -> "dict[str, Column]":
     """The columns `5min` to `min`; null where `data.updated` is no instant."""
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
-    time = F.timestamp_micros(instant_micros(value_of("data.updated")))
-    minute = F.minute(time)
+    time = sf.timestamp_micros(instant_micros(value_of("data.updated")))
+    minute = sf.minute(time)
     floored = (minute - minute % INTERVAL_MINUTES).cast("int")
     return {
         "5min": floored,
-        "year": F.date_format(time, "yyyy"),
-        "month": F.date_format(time, "MM"),
-        "day": F.date_format(time, "dd"),
-        "hour": F.date_format(time, "HH"),
-        "min": F.lpad(floored.cast("string"), 2, "0"),
+        "year": sf.date_format(time, "yyyy"),
+        "month": sf.date_format(time, "MM"),
+        "day": sf.date_format(time, "dd"),
+        "hour": sf.date_format(time, "HH"),
+        "min": sf.lpad(floored.cast("string"), 2, "0"),
     }
 
 
 def _instant_text(micros: "Column") -> "Column":
     """Microseconds as `days.format_instant` writes their instant."""
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
-    time = F.timestamp_micros(micros)
-    fraction = F.pmod(micros, F.lit(_SECOND))
-    digits = F.concat(F.lit("."), F.lpad(fraction.cast("string"), 6, "0"))
-    return F.concat(
-        F.date_format(time, "yyyy-MM-dd"),
-        F.lit("T"),
-        F.date_format(time, "HH:mm:ss"),
-        F.when(fraction == 0, F.lit("")).otherwise(digits),
-        F.lit("Z"),
+    time = sf.timestamp_micros(micros)
+    fraction = sf.pmod(micros, sf.lit(_SECOND))
+    digits = sf.concat(sf.lit("."), sf.lpad(fraction.cast("string"), 6, "0"))
+    return sf.concat(
+        sf.date_format(time, "yyyy-MM-dd"),
+        sf.lit("T"),
+        sf.date_format(time, "HH:mm:ss"),
+        sf.when(fraction == 0, sf.lit("")).otherwise(digits),
+        sf.lit("Z"),
     )

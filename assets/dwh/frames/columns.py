@@ -57,7 +57,7 @@ def instant_column(key: str, name: str) -> str:
 
 def value_of(field: str) -> "Column":
     """The value of a field of `FILTERED_FIELDS` in a frame."""
-    from pyspark.sql import functions as F  # noqa: N812 (the name that all of Spark's users know)
+    from pyspark.sql import functions as sf
 
     column, _, inner = field.partition(".")
-    return F.col(f"`{column}`.`{inner}`") if inner else F.col(f"`{column}`")
+    return sf.col(f"`{column}`.`{inner}`") if inner else sf.col(f"`{column}`")

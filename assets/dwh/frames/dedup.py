@@ -88,13 +88,13 @@ class Kept:
 
 def write_rows(rows: "DataFrame", rule: DedupRule, folder: str) -> None:
     """Write rows of `batches` with what decides about them beside: the only time that inputs are read."""
-    from pyspark.sql import functions as F  # noqa: N812 (the name that all of Spark's users know)
+    from pyspark.sql import functions as sf
 
     order = instant_micros(value_of(rule.order))
     time = order if rule.time == rule.order else instant_micros(value_of(rule.time))
-    source = F.coalesce(instant_micros(F.col(SOURCE_TIMESTAMP)), F.lit(0).cast("bigint"))
+    source = sf.coalesce(instant_micros(sf.col(SOURCE_TIMESTAMP)), sf.lit(0).cast("bigint"))
     wide = rows.withColumns({
-        _ROW: F.monotonically_increasing_id(),
+        _ROW: sf.monotonically_increasing_id(),
         _SOURCE: source,
         _ORDER: order,
         _SLOT: _slot(time, rule.day),
@@ -119,22 +119,22 @@ def write_kept(
         folders: two new folders; the second is used only where nothing but the rows themselves tells some of
             them apart.
     """
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
     rows = session.read.parquet(rows_folder)
     keys = {f"_key{number}": value_of(field) for number, field in enumerate(rule.keys)}
     narrow = rows.select(
         _ROW, _SOURCE, _ORDER, _SLOT, SOURCE_RUN_ID, *(value.alias(name) for name, value in keys.items())
     )
-    is_keyed = reduce(and_, (F.col(name).isNotNull() for name in keys))
-    kept = _first_ranked(narrow.where(is_keyed), tuple(keys)).withColumn(_IS_KEYED, F.lit(True))
-    passed = narrow.where(~is_keyed).withColumns({_IS_KEYED: F.lit(False), _TIES: F.lit(1).cast("bigint")})
+    is_keyed = reduce(and_, (sf.col(name).isNotNull() for name in keys))
+    kept = _first_ranked(narrow.where(is_keyed), tuple(keys)).withColumn(_IS_KEYED, sf.lit(True))
+    passed = narrow.where(~is_keyed).withColumns({_IS_KEYED: sf.lit(False), _TIES: sf.lit(1).cast("bigint")})
     columns = (_ROW, _SLOT, SOURCE_RUN_ID, *keys, _IS_KEYED, _TIES)
     _write_scratch(kept.select(*columns).unionAll(passed.select(*columns)), folders[0])
     decided = session.read.parquet(folders[0])
-    if not _row_count(decided.where(F.col(_TIES) > 1)):
+    if not _row_count(decided.where(sf.col(_TIES) > 1)):
         return folders[:1]
-    best = _without_ties(decided, rows, tuple(keys)).withColumn(_TIES, F.lit(1).cast("bigint"))
+    best = _without_ties(decided, rows, tuple(keys)).withColumn(_TIES, sf.lit(1).cast("bigint"))
     _write_scratch(best.select(*columns), folders[1])
     return folders
 
@@ -150,11 +150,11 @@ def count_kept(session: "SparkSession", kept_folders: tuple[str, ...]) -> Kept:
 
 def different_keys(session: "SparkSession", kept_folders: tuple[str, ...], rule: DedupRule) -> int:
     """How many different keys the rows have that stay; as many as there are rows with a key."""
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
     kept = _kept(session, kept_folders)
     names = [f"_key{number}" for number in range(len(rule.keys))]
-    return _row_count(kept.where(F.col(_IS_KEYED)).select(*names).distinct())
+    return _row_count(kept.where(sf.col(_IS_KEYED)).select(*names).distinct())
 
 
 def write_output(
@@ -178,11 +178,11 @@ def write_output(
         count: how many rows these are, at least 1: of no row engines write no file.
         max_records_per_file: no file holds more.
     """
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
     kept = _kept(session, kept_folders)
     if keyed is not None:
-        kept = kept.where(F.col(_IS_KEYED) == F.lit(keyed))
+        kept = kept.where(sf.col(_IS_KEYED) == sf.lit(keyed))
     files = file_count(count, max_records_per_file)
     placed = _placed(kept.select(_ROW), files, max_records_per_file)
     rows = session.read.parquet(rows_folder).select(_ROW, *(value_of(name) for name in FILTERED_COLUMNS))
@@ -198,67 +198,67 @@ def file_count(rows: int, max_records_per_file: int) -> int:
 
 def _kept(session: "SparkSession", folders: tuple[str, ...]) -> "DataFrame":
     """The rows that stay: those without ties in the first folder, and the best of tied ones in the second."""
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
-    return session.read.parquet(*folders).where(F.col(_TIES) == 1)
+    return session.read.parquet(*folders).where(sf.col(_TIES) == 1)
 
 
 def _first_ranked(keyed: "DataFrame", keys: tuple[str, ...]) -> "DataFrame":
     """The rows of each key that nothing but the row itself could tell apart, with their number."""
     from pyspark.sql import Window
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
     of_key = Window.partitionBy(*keys)
-    order = of_key.orderBy(F.desc(_SOURCE), F.desc_nulls_last(_ORDER), F.desc(SOURCE_RUN_ID))
-    first = keyed.withColumn("_rank", F.rank().over(order)).where(F.col("_rank") == 1)
-    return first.withColumn(_TIES, F.count(F.lit(1)).over(of_key))
+    order = of_key.orderBy(sf.desc(_SOURCE), sf.desc_nulls_last(_ORDER), sf.desc(SOURCE_RUN_ID))
+    first = keyed.withColumn("_rank", sf.rank().over(order)).where(sf.col("_rank") == 1)
+    return first.withColumn(_TIES, sf.count(sf.lit(1)).over(of_key))
 
 
 def _without_ties(decided: "DataFrame", rows: "DataFrame", keys: tuple[str, ...]) -> "DataFrame":
     """Of tied rows the greatest, field by field. Wholly equal ones differ only in `_row`."""
     from pyspark.sql import Window
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
-    tied = decided.where(F.col(_TIES) > 1)
+    tied = decided.where(sf.col(_TIES) > 1)
     fields = {f"_field{number}": value_of(field) for number, field in enumerate(FILTERED_FIELDS)}
     values = rows.select(_ROW, *(value.alias(name) for name, value in fields.items()))
-    order = Window.partitionBy(*keys).orderBy(*(F.desc_nulls_last(name) for name in fields), F.desc(_ROW))
-    ranked = tied.join(values, _ROW).withColumn("_rank", F.row_number().over(order))
-    return ranked.where(F.col("_rank") == 1)
+    order = Window.partitionBy(*keys).orderBy(*(sf.desc_nulls_last(name) for name in fields), sf.desc(_ROW))
+    ranked = tied.join(values, _ROW).withColumn("_rank", sf.row_number().over(order))
+    return ranked.where(sf.col("_rank") == 1)
 
 
 def _placed(kept: "DataFrame", files: int, max_records_per_file: int) -> "DataFrame":
     """Each row with the number of its file, counted exactly."""
     from pyspark.sql import Window
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
     if files == 1:
-        return kept.withColumn(FILE, F.lit(0))
-    position = F.row_number().over(Window.partitionBy(F.lit(0)).orderBy(_ROW)) - 1
-    return kept.withColumn(FILE, F.floor(position / max_records_per_file).cast("int"))
+        return kept.withColumn(FILE, sf.lit(0))
+    position = sf.row_number().over(Window.partitionBy(sf.lit(0)).orderBy(_ROW)) - 1
+    return kept.withColumn(FILE, sf.floor(position / max_records_per_file).cast("int"))
 
 
 def _slot(time: "Column", day: Interval) -> "Column":
     """The slot of the day that a time in microseconds falls into; null outside of the day."""
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
     start, end = micros_of(day.start), micros_of(day.end)
-    slot = F.floor((time - start) / (SLOT_MINUTES * 60_000_000)).cast("int")
-    return F.when((time >= start) & (time < end), slot)
+    slot = sf.floor((time - start) / (SLOT_MINUTES * 60_000_000)).cast("int")
+    return sf.when((time >= start) & (time < end), slot)
 
 
 def _groups(frame: "DataFrame", *columns: str) -> dict[tuple[Any, ...], int]:
     """The number of rows by the values of columns."""
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
-    groups = frame.groupBy(*columns).agg(F.count(F.lit(1)).alias("rows")).collect()
+    groups = frame.groupBy(*columns).agg(sf.count(sf.lit(1)).alias("rows")).collect()
     return {tuple(group[column] for column in columns): group["rows"] for group in groups}
 
 
 def _row_count(frame: "DataFrame") -> int:
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
-    return frame.agg(F.count(F.lit(1)).alias("rows")).collect()[0]["rows"]
+    return frame.agg(sf.count(sf.lit(1)).alias("rows")).collect()[0]["rows"]
 
 
 def _write_scratch(frame: "DataFrame", folder: str) -> None:

@@ -67,14 +67,14 @@ def warehouse_rows(extracts: "Sequence[DataFrame]", created_by: str) -> "DataFra
 
     A column or field that an extract lacks is null. Of no extract there are no rows to make: give one.
     """
-    from pyspark.sql import functions as F  # noqa: N812 (the name that all of Spark's users know)
+    from pyspark.sql import functions as sf
 
     rows = reduce(lambda above, below: above.unionByName(below), map(_extracted_rows, extracts))
-    by = F.lit(created_by)
+    by = sf.lit(created_by)
     # Only now: Sail 0.7.2 refuses a union with columns that are never null.
-    never_null = {name: F.coalesce(F.col(name), F.lit(False)) for name in _FLAGS}
+    never_null = {name: sf.coalesce(sf.col(name), sf.lit(False)) for name in _FLAGS}
     filled = never_null | {"dwcreatedby": by, "etl_created_by": by}
-    return rows.select(*(filled.get(name, F.col(name)).alias(name) for name in PROMOTION_COLUMNS))
+    return rows.select(*(filled.get(name, sf.col(name)).alias(name) for name in PROMOTION_COLUMNS))
 
 
 def _extracted_rows(extract: "DataFrame") -> "DataFrame":
@@ -101,26 +101,26 @@ def latest_rows(rows: "DataFrame") -> "DataFrame":
 
     Rows without an id become one, too, which is for the reader to refuse. `ROWS_OF_PROMOTION` is last.
     """
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
     # What is given is said before each value: on Sail 0.7.2 a null inside a struct is lowest in some groups
     # and not in others, for `max` and for `max_by` (1,701 of 3,000 groups were wrong).
-    ranked = F.struct(
+    ranked = sf.struct(
         *_given_and_value("eventupdtime", "last_update"),
         *(part for name in PROMOTION_COLUMNS for part in _given_and_value(name, name)),
     )
     latest = rows.groupBy("promotionid").agg(
-        F.max(ranked).alias("latest"), F.count(F.lit(1)).alias(ROWS_OF_PROMOTION)
+        sf.max(ranked).alias("latest"), sf.count(sf.lit(1)).alias(ROWS_OF_PROMOTION)
     )
     return latest.select(
-        *(F.col("latest")[name].alias(name) for name in PROMOTION_COLUMNS), ROWS_OF_PROMOTION
+        *(sf.col("latest")[name].alias(name) for name in PROMOTION_COLUMNS), ROWS_OF_PROMOTION
     )
 
 
 def _given_and_value(column: str, name: str) -> "tuple[Column, Column]":
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
-    return F.col(column).isNotNull().alias(f"{name}_is_given"), F.col(column).alias(name)
+    return sf.col(column).isNotNull().alias(f"{name}_is_given"), sf.col(column).alias(name)
 
 
 class _Source:
@@ -131,11 +131,11 @@ class _Source:
 
     def value(self, column: str, field: str | None = None) -> "Column":
         """A column, or a field of it; null where there is none."""
-        from pyspark.sql import functions as F  # noqa: N812
+        from pyspark.sql import functions as sf
 
         if _is_empty(self._type(column, field)):
-            return F.lit(None)
-        return F.col(column) if field is None else F.col(column)[field]
+            return sf.lit(None)
+        return sf.col(column) if field is None else sf.col(column)[field]
 
     def texts(self, column: str, field: str | None = None) -> "Column":
         """A list of texts."""
@@ -143,12 +143,12 @@ class _Source:
 
     def skus(self, column: str, field: str | None = None) -> "Column":
         """The ids of a list of SKUs, as a list of texts."""
-        from pyspark.sql import functions as F  # noqa: N812
+        from pyspark.sql import functions as sf
         from pyspark.sql.types import ArrayType
 
         kind = self._type(column, field)
         if isinstance(kind, ArrayType) and not _is_empty(kind.elementType):
-            ids = F.transform(self.value(column, field), lambda sku: sku["skuOrCategoryId"])
+            ids = sf.transform(self.value(column, field), lambda sku: sku["skuOrCategoryId"])
             return ids.cast("array<string>")
         return self.texts(column, field)
 
@@ -197,16 +197,16 @@ def _text_lists(source: _Source) -> "dict[str, Column]":
 
 
 def _flags(source: _Source) -> "dict[str, Column]":
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
     def flag(name: str) -> "Column":
         return source.value("properties_flags", name).cast("boolean")
 
     def is_tagged(tag: str) -> "Column":
-        return F.exists(source.texts("tags"), lambda text: F.lower(text) == F.lit(tag))
+        return sf.exists(source.texts("tags"), lambda text: sf.lower(text) == sf.lit(tag))
 
     written = [
-        F.when(flag(name), F.lit(f"{name}=true")).when(~flag(name), F.lit(f"{name}=false"))
+        sf.when(flag(name), sf.lit(f"{name}=true")).when(~flag(name), sf.lit(f"{name}=false"))
         for name in source.fields("properties_flags")
     ]
     return {
@@ -220,7 +220,7 @@ def _flags(source: _Source) -> "dict[str, Column]":
 
 def _elements(source: _Source) -> "Column":
     """The names of the parts that are not null."""
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
     columns = {
         **{name: f"bundles_{name}" for name in (*_BUNDLES, "discountY")},
@@ -228,35 +228,35 @@ def _elements(source: _Source) -> "Column":
         "nestedShipping": "nestedShipping_promotionType",
     }
     return _enumerated(
-        *(F.when(source.value(column).isNotNull(), F.lit(name)) for name, column in columns.items())
+        *(sf.when(source.value(column).isNotNull(), sf.lit(name)) for name, column in columns.items())
     )
 
 
 def _enumerated(*texts: "Column") -> "Column":
     """The texts that are not null; null if none is."""
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
-    return _filled(F.concat_ws(",", *texts) if texts else F.lit(None))
+    return _filled(sf.concat_ws(",", *texts) if texts else sf.lit(None))
 
 
 def _joined(*lists: "Column") -> "Column":
     """Text lists one after the other: without null, empty text and repeats; null if nothing is left."""
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
-    nothing = F.array().cast("array<string>")
+    nothing = sf.array().cast("array<string>")
     # Sail 0.7.2 concatenates lists as texts, so they are flattened.
-    values = F.flatten(F.array(*(F.coalesce(values, nothing) for values in lists)))
-    given = F.filter(values, lambda text: text != F.lit(""))
-    return _filled(F.array_join(F.array_distinct(given), ","))
+    values = sf.flatten(sf.array(*(sf.coalesce(values, nothing) for values in lists)))
+    given = sf.filter(values, lambda text: text != sf.lit(""))
+    return _filled(sf.array_join(sf.array_distinct(given), ","))
 
 
 def _filled(text: "Column") -> "Column":
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
-    return F.nullif(text, F.lit(""))
+    return sf.nullif(text, sf.lit(""))
 
 
 def _second_of_day(seconds: "Column") -> "Column":
-    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql import functions as sf
 
-    return F.pmod(seconds.cast("bigint"), F.lit(_SECONDS_OF_DAY))
+    return sf.pmod(seconds.cast("bigint"), sf.lit(_SECONDS_OF_DAY))

@@ -147,7 +147,7 @@ class TransformImagesJob(DwhJob[TransformImagesConfig]):
             clean_sink=given.clean_sink,
             approval=approval,
         )
-        with self.workplace.site(base) as site:
+        with self.workplace.site(base, self.events.job_run_id) as site:
             outcome = transform_images(site, request)
         return Finished(transform_report(outcome), outcome.artifacts)
 
@@ -187,7 +187,7 @@ class FilterImagesJob(DwhJob[FilterImagesConfig]):
                     run.end_date,
                 ),
             )
-        with self.workplace.site(base) as site:
+        with self.workplace.site(base, self.events.job_run_id) as site:
             outcome = filter_images(site, request)
         return Finished(filter_report(outcome), outcome.artifacts)
 
@@ -211,7 +211,7 @@ class LoadPromosJob(DwhJob[LoadPromosConfig]):
         load = PromotionsLoad(
             RawPromotions(Location.parse(source)), days, given.created_by, config.warehouse_config.table
         )
-        with self.workplace.site(Location.parse(source).parent) as site:
+        with self.workplace.site(Location.parse(source).parent, run.job_run_id) as site:
             promotions_site = PromotionsSite(
                 site.session, site.files, site.store, self.workplace.warehouse, site.now
             )

@@ -49,13 +49,15 @@ class Workplace:
     decryptor: Decryptor | SqlFunction = field(default_factory=lambda: configured_decryptor(os.environ))
 
     @contextmanager
-    def site(self, base: Location) -> Iterator[Site]:
+    def site(self, base: Location, run_id: str) -> Iterator[Site]:
         """A Spark session and its files, stopped and gone at the end.
 
         Args:
-            base: the folder that the job writes to. An engine elsewhere keeps its files in `_scratch` there.
+            base: the folder that the job writes to. An engine elsewhere keeps its files in `_scratch` there,
+                in a folder of the run.
+            run_id: the run that it is opened for.
         """
-        scratch = base / "_scratch"
+        scratch = base / "_scratch" / run_id
         with (
             self.spark.session() as session,
             self.spark.files(self.store, scratch.bucket, scratch.key) as files,

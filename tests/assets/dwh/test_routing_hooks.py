@@ -1,5 +1,6 @@
 """Jobs, factories and their hooks: who is told, and which error a caller sees. Defects 18 and 19."""
 
+import contextlib
 import functools
 import sys
 
@@ -70,6 +71,18 @@ def test_a_failing_notification_of_success_is_kept_and_the_results_returned(erro
     assert job.hook_errors == [error]
     assert [what for what, *_ in job.calls] == ["execute", "on_success"]
     assert "on_success of J failed" in caplog.text
+
+
+@pytest.mark.parametrize("hook", ["on_success", "on_failure"])
+def test_a_secret_in_the_message_of_a_hook_never_reaches_the_log(hook, caplog):
+    leak = ValueError("refused password=TopSecret1 at the gate")
+    job = J(on_success=leak) if hook == "on_success" else J(execute=ValueError("x"), on_failure=leak)
+    with contextlib.suppress(ValueError):
+        job.run()
+    assert job.hook_errors == [leak]
+    assert "TopSecret1" not in caplog.text
+    assert "at the gate" in caplog.text
+    assert all(record.exc_info is None for record in caplog.records)
 
 
 def test_with_strict_hooks_a_failing_notification_of_success_fails_the_run():

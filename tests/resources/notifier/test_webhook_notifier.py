@@ -3,7 +3,6 @@
 import json
 import logging
 import socket
-import time
 import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -62,9 +61,12 @@ def server() -> Iterator[Webhook]:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses between attempts, in seconds, none of which is really made."""
+    """The pauses between attempts, in seconds, none of which is really made.
+
+    Only the module's own name is replaced: other threads of the process go on sleeping.
+    """
     pauses: list[float] = []
-    monkeypatch.setattr(time, "sleep", pauses.append)
+    monkeypatch.setattr(webhook, "sleep", pauses.append)
     return pauses
 
 

@@ -48,6 +48,17 @@ def test_a_session_is_stopped_when_the_block_fails(tmp_path: Path):
     assert rows_and_settings(spark)[0] == 1000
 
 
+def test_sessions_of_one_process_share_nothing(tmp_path: Path):
+    spark = Spark(work_folder=str(tmp_path))
+    with spark.session() as first:
+        first.range(3).createOrReplaceTempView("mine")
+        first.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
+    with spark.session() as second:
+        assert second.conf.get("spark.sql.session.timeZone") == "UTC"
+        with pytest.raises(Exception, match="mine"):
+            second.sql("SELECT * FROM mine").count()
+
+
 def test_connect_joins_the_server_of_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RUST_LOG", "error")
     from pysail.spark import SparkConnectServer

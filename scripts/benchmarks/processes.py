@@ -1,4 +1,4 @@
-"""Processes that the aim benchmark starts: each one ends with the block that it was started for.
+"""Processes that benchmarks start: each one ends with the block that it was started for.
 
 Not here: what they do.
 """
