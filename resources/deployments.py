@@ -17,6 +17,8 @@ import dagster as dg
 
 from resources.compute import BACKENDS, Compute
 from resources.home import quintet_home
+from resources.http import CONTACT_VARIABLE, Http
+from resources.ledger import Ledger
 from resources.notifier import LogNotifier, Notifier, RecordingNotifier, SnsNotifier, WebhookNotifier
 from resources.notifier.webhook import URL_VARIABLE
 from resources.object_store import LocalObjectStore, ObjectStore
@@ -156,6 +158,19 @@ def _http_waves(site: Site, *, google_identity: bool = False) -> Waves:
     return HttpWaves(url=url, google_identity=google_identity)
 
 
+def _http(site: Site) -> Http:
+    return Http(contact=site.setting(CONTACT_VARIABLE))
+
+
+def _ledger(site: Site) -> Ledger:
+    return Ledger(folder=str(site.home / "ledger"))
+
+
+def _everywhere(make: Callable[[Site], dg.ConfigurableResource]) -> Resource:
+    """The same variant in every deployment."""
+    return Resource({"": make}, dict.fromkeys(DEPLOYMENTS, ""))
+
+
 def _waves_url(site: Site) -> str | None:
     """The service's address; `AIM_BASE_URL` is its older name."""
     return site.setting("AIM_WAVES_URL") or site.setting("AIM_BASE_URL")
@@ -205,4 +220,7 @@ RESOURCES: Mapping[str, Resource] = {
             "gcp": "http with a Google identity",
         },
     ),
+    # An SQLite file needs locks of one machine, so a ledger lies on that of its runs in every deployment.
+    "ledger": _everywhere(_ledger),
+    "http": _everywhere(_http),
 }

@@ -37,10 +37,12 @@ from resources.http.errors import (
     Unreachable,
     WebError,
 )
+from resources.http.online import CONTACT_VARIABLE
 from resources.http.resource import Http
 from resources.http.values import Options, Request, Response
 
 __all__ = [
+    "CONTACT_VARIABLE",
     "AccessRefused",
     "AnswerRefused",
     "Gone",
