@@ -19,9 +19,9 @@ from typing import Final
 
 from rich.console import Console
 
-from scripts.benchmarks.aim_lines import RUN_DATE, BenchmarkFailed, Part, table_of
+from scripts.benchmarks.lines import BenchmarkFailed, Part, table_of
 from scripts.benchmarks.processes import output_of
-from scripts.sample_data.aim_shop import SCALES, Scale
+from scripts.sample_data.aim_shop import RUN_DATE, SCALES, Scale
 
 PARTS: Final = ("sql", "results", "ranker", "waves")
 

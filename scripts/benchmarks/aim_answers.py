@@ -22,9 +22,9 @@ from assets.aim.vehicles import vehicle_keys
 from resources.waves import Answer, Cam, EmbeddedWaves, Journal, Pace, Parameters, Waves
 from resources.waves.score_index import ScoreIndex
 from scripts.benchmarks.aim_baseline import processed, ranked
-from scripts.benchmarks.aim_lines import RUN_DATE, BenchmarkFailed, Line, Part, Stopwatch
 from scripts.benchmarks.aim_stages import SCORES_FILE
-from scripts.sample_data.aim_shop import Scale
+from scripts.benchmarks.lines import BenchmarkFailed, Line, Part, Stopwatch
+from scripts.sample_data.aim_shop import RUN_DATE, Scale
 from scripts.waves_rehearsal import with_keys
 
 _STARTED: Final = datetime(2025, 6, 10, 5, tzinfo=UTC)

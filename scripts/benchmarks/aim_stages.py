@@ -24,8 +24,8 @@ from assets.aim.tables import EVENTS, SCORES
 from resources.object_store import FolderObjectStore
 from resources.warehouse import DuckDBWarehouse, Parameters, Schema, SqlFile
 from resources.waves import EmbeddedWaves
-from scripts.benchmarks.aim_lines import RUN_DATE, Line, Part, Stopwatch
-from scripts.sample_data.aim_shop import Scale
+from scripts.benchmarks.lines import Line, Part, Stopwatch
+from scripts.sample_data.aim_shop import RUN_DATE, Scale
 
 SCORES_FILE: Final = "scores.parquet"
 

@@ -14,8 +14,8 @@ from typing import Final
 
 from resources.waves import Answer, EmbeddedWaves, HttpWaves, Pace
 from scripts.benchmarks.aim_answers import cams_of, recommended, scores_of, work_list
-from scripts.benchmarks.aim_lines import BenchmarkFailed, Line, Part, Stopwatch
 from scripts.benchmarks.aim_stages import SCORES_FILE
+from scripts.benchmarks.lines import BenchmarkFailed, Line, Part, Stopwatch
 from scripts.benchmarks.processes import started
 from scripts.sample_data.aim_shop import Scale
 

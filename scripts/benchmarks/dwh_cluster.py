@@ -22,13 +22,13 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Final
 
-from scripts.benchmarks.aim_lines import BenchmarkFailed
 from scripts.benchmarks.dwh_filter import add_inputs, folder, say
 from scripts.benchmarks.dwh_inputs import Inputs, remove_outputs, write_inputs
 from scripts.benchmarks.dwh_ours import job_arguments, output_folder
 from scripts.benchmarks.dwh_processes import environment, run
 from scripts.benchmarks.dwh_rows import Fingerprint, fingerprint
 from scripts.benchmarks.dwh_spark_cluster import WORKERS, Cluster, connect_server, standalone_cluster
+from scripts.benchmarks.lines import BenchmarkFailed
 from scripts.dagster_home import ROOT
 from scripts.dwh_package import build
 

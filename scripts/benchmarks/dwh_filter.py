@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from scripts.benchmarks.aim_lines import BenchmarkFailed
 from scripts.benchmarks.dwh_inputs import Inputs, remove_outputs, write_inputs
 from scripts.benchmarks.dwh_ours import Run
 from scripts.benchmarks.dwh_processes import Ended, environment, run
 from scripts.benchmarks.dwh_rows import Fingerprint, fingerprint
+from scripts.benchmarks.lines import BenchmarkFailed
 
 ROWS: Final = 5_000_000
 OUTPUTS: Final = 3

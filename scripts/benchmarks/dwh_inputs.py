@@ -22,7 +22,7 @@ from assets.dwh.intervals import Interval
 from assets.dwh.paths import FilteredImages, Location, TransformedImages
 from assets.dwh.transform_manifests import TransformManifest, TransformOutput
 from resources.object_store import LocalObjectStore, ObjectStore
-from scripts.benchmarks.aim_lines import BenchmarkFailed
+from scripts.benchmarks.lines import BenchmarkFailed
 
 DAY: Final = date(2025, 1, 15)
 TIMEZONE: Final = "America/Los_Angeles"

@@ -15,7 +15,7 @@ from typing import Final
 
 import psutil
 
-from scripts.benchmarks.aim_lines import BenchmarkFailed
+from scripts.benchmarks.lines import BenchmarkFailed
 from scripts.benchmarks.processes import started
 
 _BETWEEN_LOOKS: Final = 0.1

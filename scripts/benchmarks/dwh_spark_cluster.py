@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from scripts.benchmarks.aim_lines import BenchmarkFailed
+from scripts.benchmarks.lines import BenchmarkFailed
 from scripts.benchmarks.processes import started
 
 WORKERS: Final = 2

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from scripts.benchmarks.aim_lines import BenchmarkFailed
+from scripts.benchmarks.lines import BenchmarkFailed
 from scripts.dagster_home import ROOT
 
 _STOPPING_SECONDS: Final = 30

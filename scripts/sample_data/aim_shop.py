@@ -5,6 +5,7 @@ Not here: what a file says about them (`aim_sales`, `aim_runlist`, `aim_events`)
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -34,6 +35,9 @@ class Scale:
             if name != "events" and not 1 <= number <= _MOST:
                 raise ValueError(f"{name} is {number:,}; ask for 1 to {_MOST:,}")
 
+
+RUN_DATE: Final = date(2025, 6, 10)
+"""The run date of what is generated to be measured."""
 
 SCALES: Final[Mapping[str, Scale]] = {
     "small": Scale(products=400, vehicles=60, sales=2_000, events=5_000, cams=300),

@@ -9,7 +9,7 @@ import pytest
 from assets.aim.stages.order import STAGES
 from scripts.benchmarks import aim_answers, aim_stages
 from scripts.benchmarks.aim import main
-from scripts.benchmarks.aim_lines import BenchmarkFailed, Line, Part, table_of
+from scripts.benchmarks.lines import BenchmarkFailed, Line, Part, table_of
 from scripts.sample_data.aim import write_inputs
 from scripts.sample_data.aim_shop import SCALES
 

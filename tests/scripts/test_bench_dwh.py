@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 
 from scripts.benchmarks import dwh_cluster, dwh_filter, dwh_predecessor
-from scripts.benchmarks.aim_lines import BenchmarkFailed
 from scripts.benchmarks.dwh_inputs import DAY, TRANSFORMED, Inputs, remove_outputs, write_inputs
 from scripts.benchmarks.dwh_ours import run_ours
 from scripts.benchmarks.dwh_processes import environment, run
 from scripts.benchmarks.dwh_rows import fingerprint
+from scripts.benchmarks.lines import BenchmarkFailed
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
-"""What a part of the aim benchmark measured, line by line, and the clocks and the table for it.
+"""What a part of a benchmark measured, line by line, and the clocks and the table for it.
 
-Not here: what is measured (`aim_stages`, `aim_answers`, `aim_waves`), and against what (`aim_baseline`).
+Not here: what is measured, and against what.
 """
 
 import json
@@ -8,13 +8,9 @@ import resource
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from rich.table import Column, Table
-
-RUN_DATE: Final = date(2025, 6, 10)
-"""The run date of everything generated and measured."""
 
 
 class BenchmarkFailed(Exception):
