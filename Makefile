@@ -5,6 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 RUNTIME_LOCK := requirements/runtime.txt
 DEV_LOCK := requirements/dev.txt
+ENGINES_LOCK := requirements/engines.txt
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-annotate \
 	--no-header --python-version 3.11
 # Two workers for two cores; a file stays on one worker, which starts that file's servers once.
@@ -12,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long dev bench-aim bench-dwh bench-dwh-cluster bench-market \
+.PHONY: help demo test test-long dev bench-aim bench-discovery bench-dwh bench-dwh-cluster bench-market \
 	dwh-package check lock clean
 
 help: ## list these commands
@@ -32,6 +33,9 @@ dev: $(INSTALLED) ## the web UI and the daemon on this machine (PORT=3000)
 
 bench-aim: $(INSTALLED) ## time the aim pipeline against its baselines and targets (ARGS="--only ranker")
 	$(BIN)/python -m scripts.benchmarks.aim $(ARGS)
+
+bench-discovery: $(INSTALLED) ## time the ledger and engine of discovery against huey and the targets (ARGS="--only reads")
+	$(BIN)/python -m scripts.benchmarks.discovery $(ARGS)
 
 bench-dwh: $(INSTALLED) ## time filter_images on Sail and Java against its predecessor (ARGS="--rows 500000")
 	$(BIN)/python -m scripts.benchmarks.dwh_filter $(ARGS)
@@ -62,9 +66,10 @@ clean: ## remove .venv and every cache; .quintet, with your data, stays
 # ---- .venv ----
 
 # Compiled ahead: `import dagster` takes 0.4 s instead of 1.0 s wherever Python may not write bytecode itself.
-$(INSTALLED): $(DEV_LOCK) pyproject.toml | $(BIN)/uv
+$(INSTALLED): $(DEV_LOCK) $(ENGINES_LOCK) pyproject.toml | $(BIN)/uv
 	@echo "Installing the locked packages into .venv"
 	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes --compile-bytecode --quiet $(DEV_LOCK)
+	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes --no-deps --quiet -r $(ENGINES_LOCK)
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

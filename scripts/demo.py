@@ -13,10 +13,15 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from scripts.dagster_home import prepare_dagster_home
-from scripts.demos import aim, dwh, market
+from scripts.demos import aim, discovery, dwh, market
 from scripts.demos.steps import DemoFailed, Step, console
 
-DEMOS = {"market": market.demonstrate, "aim": aim.demonstrate, "dwh": dwh.demonstrate}
+DEMOS = {
+    "market": market.demonstrate,
+    "aim": aim.demonstrate,
+    "dwh": dwh.demonstrate,
+    "discovery": discovery.demonstrate,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -39,6 +39,7 @@ class Mark:
 
     cursor: Mapping[str, Any] | None = None
     validators: Mapping[str, Any] | None = None
+    """`None` keeps those that are stored, none at all clears them."""
     page: int = 0
     """Pages read so far; 0 says that the source has not changed and nothing was read."""
     complete: bool = False
@@ -78,6 +79,8 @@ class Ask:
     limit: int | None = None
     """The most *new* candidates that are taken; the engine stops reading there."""
     max_pages: int = 50
+    stop_when_seen: bool = False
+    """A page without a new key is the last. The strategy stops there itself: it knows where to begin anew."""
     clock: Callable[[], int] = lambda: 0
     """Milliseconds UTC."""
     timezone: str = "UTC"

@@ -4,10 +4,11 @@ A secret is written as `env:NAME`, the name of an environment variable. What is 
 holds its value: `shown` hides what stands in a URL, wherever in a text that URL is.
 """
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import unquote_plus
+from urllib.parse import quote, quote_plus, unquote_plus
 
 from assets.failures import PermanentFailure
 
@@ -36,6 +37,7 @@ _SECRET_NAMES: Final = (CREDENTIAL_NAMES - {"key"}) | {
 }
 _PAIR: Final = re.compile(r"(?<=[?&;#])([^=&;#?\s]+)=([^&;#\s\"'<>]*)")
 _USER_INFO: Final = re.compile(r"(?<=://)[^/?#\s\"'<>]+@")
+_SHORTEST_SECRET: Final = 4
 # A whole scalar, the end of a header (`Bearer env:TOKEN`) or the value of a query parameter.
 _REFERENCE: Final = re.compile(r"(?:(?<=[ =])|^)env:([A-Za-z_][A-Za-z0-9_]*)(?=&|$)")
 
@@ -74,6 +76,34 @@ def resolved(value: Any, environment: Mapping[str, str]) -> Any:
     if isinstance(value, list | tuple):
         return [resolved(inner, environment) for inner in value]
     return value
+
+
+def secrets_of(value: Any, environment: Mapping[str, str]) -> frozenset[str]:
+    """The values that references in a JSON value stand for, as far as they are set; short ones left out.
+
+    Hiding a secret of three characters would hide half of every text and tell what it is.
+    """
+    if isinstance(value, str):
+        found = (environment.get(match[1], "").strip() for match in _REFERENCE.finditer(value))
+        return frozenset(secret for secret in found if len(secret) >= _SHORTEST_SECRET)
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return frozenset().union(*(secrets_of(inner, environment) for inner in value))
+    return frozenset()
+
+
+def hidden(text: str, secrets: Iterable[str]) -> str:
+    """A text without these secrets, plain or as URLs and quoted texts write them, and as `shown` shows it."""
+    for written in sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True):
+        text = text.replace(written, HIDDEN)
+    return shown(text)
+
+
+def _forms(secret: str) -> set[str]:
+    quoted = {repr(secret)[1:-1], json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    in_urls = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    return {secret} | quoted | in_urls
 
 
 def _shown_pair(pair: re.Match[str]) -> str:

@@ -62,6 +62,10 @@ class Ledger(dg.ConfigurableResource):
         connection.execute("PRAGMA temp_store = MEMORY")
         return connection
 
+    def open_memory_db(self) -> sqlite3.Connection:
+        """Open an empty database in memory, which stands in for an absent ledger; the caller closes it."""
+        return sqlite3.connect(":memory:", isolation_level=None)
+
 
 def _connect(path: Path, database: str) -> sqlite3.Connection:
     """The only place that connects: what cannot keep a ledger is refused before a file is made."""

@@ -29,8 +29,12 @@ class Step:
     peak_mebibytes: float
 
 
-def run_step(name: str, command: Sequence[str]) -> Step:
-    """Run a command from the repository's root; show its output only if it fails."""
+def run_step(name: str, command: Sequence[str], *, shows: bool = False) -> Step:
+    """Run a command from the repository's root; its output is shown if it `shows` something, or fails.
+
+    Raises:
+        DemoFailed: the command did not end with 0.
+    """
     shown = shlex.join(["python" if part == sys.executable else part for part in command])
     console.print(f"\n[bold]{name}[/bold]\n  {shown}", highlight=False)
     started = time.monotonic()
@@ -38,7 +42,8 @@ def run_step(name: str, command: Sequence[str]) -> Step:
     output = process.stdout.read() if process.stdout else ""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
+    if shows or process.returncode != 0:
+        console.print(output.rstrip(), markup=False, highlight=False)
     if process.returncode != 0:
-        console.print(output, markup=False, highlight=False)
         raise DemoFailed(f"{name}: exit code {process.returncode}; the output is above")
     return Step(name, time.monotonic() - started, usage.ru_maxrss / 1024)

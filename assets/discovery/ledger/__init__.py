@@ -12,6 +12,7 @@ A run calls `schema.migrate`, `jobs.sync` and `reconciliation.reconcile`; to dis
 Transactions of their own, one BEGIN IMMEDIATE each:
 
     jobs            what the jobs file says, and what became of those it dropped; the one word for a job
+    alignment       the rows of items beside the stages of the jobs file
     listings        the beginning and end of a discovery: outcome, anomalies, missing and gone items
     items           upserts in batches, with the cursor
     claims          claim, heartbeat, and why something may not start now
@@ -22,6 +23,10 @@ Transactions of their own, one BEGIN IMMEDIATE each:
     by_hand         retry, skip, cancel by a person
     limiters        turns of a rate, shared by all processes
     staleness       what is out of date (reading), and running it again
+    stale_items     how many items are out of date, faster (reading)
+    previews        what upserts would count and a run would claim (reading)
+    copies          items on trial in a ledger of their own, and what that costs
+    pruning         removing old events that were exported
 
 Joining the caller's transaction:
 

@@ -63,6 +63,17 @@ def limits_of(
     return limits
 
 
+def is_overdrawn(connection: sqlite3.Connection, job: JobPlan, now: int) -> bool:
+    """Whether a limit is used up, or would be passed by what is reserved: claimed rows are not to start then.
+
+    To be asked when calls have cost something since the claim, for they may cost more than was reserved.
+    """
+    return any(
+        limit.spent >= limit.micros or limit.spent + limit.reserved > limit.micros
+        for limit in limits_of(connection, job, now)
+    )
+
+
 class Purse:
     """The limits of one job within one transaction: it answers for each row and counts what it lets go."""
 

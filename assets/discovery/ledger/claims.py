@@ -169,6 +169,15 @@ def heartbeat(connection: sqlite3.Connection, claims: Sequence[Claim], lease_ms:
     return lost
 
 
+def is_held(connection: sqlite3.Connection, claim: Claim, now: int) -> bool:
+    """Whether a claim still holds its row, and will for a while: to be asked before its work begins."""
+    row = connection.execute(
+        "SELECT lease_until FROM item_stages WHERE id = ? AND claim_id = ? AND status = 'in_progress'",
+        (claim.stage_id, claim.claim_id),
+    ).fetchone()
+    return row is not None and row[0] > now
+
+
 class _Round:
     """One claim within its transaction."""
 

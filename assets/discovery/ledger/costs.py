@@ -188,7 +188,7 @@ def forecast(connection: sqlite3.Connection, job_id: str, stage: str) -> int:
     """The median of the last 20 attempts' costs of a stage; 0 without any."""
     query = (
         "SELECT sum(micros) FROM costs WHERE job_id = ? AND stage = ? AND state = 'settled' "
-        "AND micros IS NOT NULL GROUP BY attempt_id ORDER BY max(id) DESC LIMIT 20"
+        "AND micros IS NOT NULL GROUP BY coalesce(attempt_id, -id) ORDER BY max(id) DESC LIMIT 20"
     )
     amounts = sorted(micros for (micros,) in connection.execute(query, (job_id, stage)))
     return amounts[len(amounts) // 2] if amounts else 0

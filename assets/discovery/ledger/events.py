@@ -62,6 +62,12 @@ def last_seq(connection: sqlite3.Connection, job_id: str) -> int:
     return seq
 
 
-def prune(connection: sqlite3.Connection, job_id: str, before: int) -> int:
-    """Remove the job's events older than `before`; return how many. Nothing else is ever pruned."""
-    return connection.execute("DELETE FROM events WHERE job_id = ? AND at < ?", (job_id, before)).rowcount
+def prune(connection: sqlite3.Connection, job_id: str, before: int, up_to: int | None = None) -> int:
+    """Remove the job's events older than `before`, none behind the sequence number `up_to`; return how many.
+
+    Nothing else is ever pruned.
+    """
+    return connection.execute(
+        "DELETE FROM events WHERE job_id = ? AND at < ? AND (? IS NULL OR seq <= ?)",
+        (job_id, before, up_to, up_to),
+    ).rowcount

@@ -90,6 +90,13 @@ def finish(
         return [_Ending(connection, job, each, now, chance).run() for each in ended]
 
 
+def book(connection: sqlite3.Connection, job: JobPlan, claim: Claim, spent: Sequence[Cost], now: int) -> None:
+    """Write what an attempt spent after its claim had ended, in one transaction."""
+    if spent:
+        with transaction(connection):
+            _Ending(connection, job, Ended(claim, Released(), spent), now, random.random).write_costs()
+
+
 class _Ending:
     """One claim's end within the transaction."""
 
@@ -111,13 +118,13 @@ class _Ending:
         row = self._read()
         if row.status != "in_progress" or row.claim_id != self._claim.claim_id:
             self._require_ours(row)
-            self._write_costs()
+            self.write_costs()
             self._event("lease_lost", {"outcome": type(self._outcome).__name__.lower()}, "warn")
             return Finished(None)
         finished = self._decide(row)
         if self._claim.has_reservation:
             costs.release(self._connection, self._claim.claim_id, self._job.job_id, self._claim.started_at)
-        self._write_costs()
+        self.write_costs()
         self._inform_breaker()
         if row.has_waiting_revision:
             revisions.apply_waiting(self._connection, self._job, self._claim.item_id, self._now)
@@ -258,7 +265,8 @@ class _Ending:
         if dependents:
             staleness.reconsider(self._connection, self._subject, dependents, self._now)
 
-    def _write_costs(self) -> None:
+    def write_costs(self) -> None:
+        """Book what was spent, against the attempt, and tell of limits that it passed."""
         if not self._costs:
             return
         claim = self._claim

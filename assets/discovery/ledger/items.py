@@ -6,7 +6,7 @@ here: the beginning and end of a listing, and what it did not show (`listings`).
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -64,7 +64,9 @@ class Counts:
     new_keys: list[str] = field(default_factory=list)
 
 
-class _Known(NamedTuple):
+class Known(NamedTuple):
+    """An item as a listing meets it again."""
+
     key: str
     item_id: int
     content_hash: str
@@ -75,10 +77,12 @@ class _Known(NamedTuple):
 
     @property
     def is_marked(self) -> bool:
+        """Whether it was missing or gone."""
         return self.missing_since is not None or self.gone_at is not None
 
     @property
     def waiting_hash(self) -> str | None:
+        """The content hash of the revision that waits while a stage runs."""
         return json.loads(self.pending)["content_hash"] if self.pending else None
 
 
@@ -107,6 +111,25 @@ def upsert(
         return _Batch(connection, job, listing, now).take(batch, new_limit, n_rejected)
 
 
+def known_items(connection: sqlite3.Connection, job_id: str, keys: Sequence[str]) -> dict[str, Known]:
+    """Those of the keys that are items of the job."""
+    rows = connection.execute(_KNOWN, (job_id, json.dumps(keys)))
+    return {row[0]: Known._make(row) for row in rows}
+
+
+def editions_of(connection: sqlite3.Connection, job_id: str, row: Known) -> list[Known]:
+    """The item and the later ones made of its key, oldest first."""
+    editions = [row]
+    while True:
+        first = len(editions) + 1
+        keys = [revised_key(row.key, n) for n in range(first, first + _EDITIONS_AT_ONCE)]
+        found = known_items(connection, job_id, keys)
+        for key in keys:
+            if key not in found:
+                return editions
+            editions.append(found[key])
+
+
 class _Batch:
     """One batch within its transaction."""
 
@@ -119,7 +142,8 @@ class _Batch:
 
     def take(self, batch: Sequence[Sighting | Checkpoint], new_limit: int | None, n_rejected: int) -> Counts:
         counts, checkpoint = self._counts, None
-        known = self._load(entry.key for entry in batch if isinstance(entry, Sighting))
+        keys = [entry.key for entry in batch if isinstance(entry, Sighting)]
+        known = known_items(self._connection, self._job.job_id, keys)
         for entry in batch:
             if isinstance(entry, Checkpoint):
                 checkpoint = entry
@@ -139,11 +163,7 @@ class _Batch:
             self._store(checkpoint)
         return counts
 
-    def _load(self, keys: Iterable[str]) -> dict[str, _Known]:
-        rows = self._connection.execute(_KNOWN, (self._job.job_id, json.dumps(list(keys))))
-        return {row[0]: _Known._make(row) for row in rows}
-
-    def _take(self, entry: Sighting, row: _Known | None) -> None:
+    def _take(self, entry: Sighting, row: Known | None) -> None:
         counts = self._counts
         if entry.deleted:
             counts.n_deleted += 1
@@ -193,8 +213,10 @@ class _Batch:
         self._counts.new_keys.append(key)
         return item_id
 
-    def _see_again(self, row: _Known, content: Content) -> None:
-        editions = self._editions(row) if self._job.discovery.on_change == "new_item" else [row]
+    def _see_again(self, row: Known, content: Content) -> None:
+        editions = [row]
+        if self._job.discovery.on_change == "new_item":
+            editions = editions_of(self._connection, self._job.job_id, row)
         for edition in editions:
             self._touched.append(edition.item_id)
             if edition.is_marked:
@@ -214,19 +236,7 @@ class _Batch:
             case "new_item":
                 self._create(revised_key(row.key, len(editions) + 1), content)
 
-    def _editions(self, row: _Known) -> list[_Known]:
-        """The item and the later ones made of its key, oldest first."""
-        editions = [row]
-        while True:
-            first = len(editions) + 1
-            keys = [revised_key(row.key, n) for n in range(first, first + _EDITIONS_AT_ONCE)]
-            found = self._load(keys)
-            for key in keys:
-                if key not in found:
-                    return editions
-                editions.append(found[key])
-
-    def _revise(self, row: _Known, content: Content) -> None:
+    def _revise(self, row: Known, content: Content) -> None:
         """A new revision now, or when nothing of the item runs; content that came back needs none."""
         if content.content_hash == row.content_hash:
             revisions.set_waiting(self._connection, row.item_id, None)
@@ -235,7 +245,7 @@ class _Batch:
         else:
             revisions.apply(self._connection, self._job, row.item_id, content, self._now)
 
-    def _return(self, row: _Known) -> None:
+    def _return(self, row: Known) -> None:
         # Deletion at the source gave both marks the same time; a person's cancellation stays.
         self._connection.execute(
             "UPDATE work_items SET missing_since = NULL, missing_count = 0, gone_at = NULL, "
@@ -244,7 +254,7 @@ class _Batch:
         )
         self._event("returned", row.item_id)
 
-    def _delete(self, row: _Known) -> None:
+    def _delete(self, row: Known) -> None:
         self._counts.n_gone += 1
         self._connection.execute(
             "UPDATE work_items SET gone_at = ?, cancelled_at = coalesce(cancelled_at, ?), "
@@ -303,3 +313,21 @@ def is_known(connection: sqlite3.Connection, job_id: str, key: str) -> bool:
     """Whether the job has an item under this key."""
     query = "SELECT 1 FROM work_items WHERE job_id = ? AND key = ?"
     return connection.execute(query, (job_id, key)).fetchone() is not None
+
+
+class ItemContent(NamedTuple):
+    """What a handler gets of an item. `published_at` is milliseconds UTC."""
+
+    key: str
+    data_json: str
+    url: str | None
+    title: str | None
+    published_at: int | None
+
+
+def content_of(connection: sqlite3.Connection, item_id: int) -> ItemContent:
+    """The content of an item; while one of its stages runs, no other takes its place."""
+    row = connection.execute(
+        "SELECT key, data_json, url, title, published_at FROM work_items WHERE id = ?", (item_id,)
+    ).fetchone()
+    return ItemContent._make(row)

@@ -1,17 +1,17 @@
 """The jobs as the ledger knows them: what the jobs file says today, and what became of those it dropped.
 
-History is never deleted: a job that leaves the file is orphaned, a stage that leaves it is cancelled where it
-was not finished. Not here: pauses (`pauses`), budgets (`budgets`), cursors (`items`, `listings`).
+History is never deleted: a job that leaves the file is orphaned. Not here: what a changed job means for the
+rows of its items (`alignment`), pauses (`pauses`), budgets (`budgets`), cursors (`items`, `listings`).
 """
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from assets.discovery.ledger import events, stage_rows
+from assets.discovery.ledger import events
 from assets.discovery.ledger.events import Subject
-from assets.discovery.ledger.plans import JobPlan
 from assets.discovery.ledger.transactions import transaction
 
 JobState = Literal["orphaned", "disabled", "paused", "over_budget", "cooling", "complete", "running", "idle"]
@@ -58,7 +58,8 @@ class Standing(NamedTuple):
 def sync(connection: sqlite3.Connection, entries: Sequence[JobEntry], now: int) -> Synced:
     """Make `job_state` say what the jobs file says: add, change, orphan and bring back, in one transaction.
 
-    A changed configuration lets an over-budget job ask again: its limit may be what changed.
+    A changed configuration lets an over-budget job ask again: its limit may be what changed. A job that looks
+    elsewhere now, or reads keys or dates otherwise, begins anew: its cursor and validators are dropped.
     """
     with transaction(connection):
         rows = connection.execute(
@@ -71,7 +72,13 @@ def sync(connection: sqlite3.Connection, entries: Sequence[JobEntry], now: int) 
                 connection.execute("INSERT INTO job_state (job_id) VALUES (?)", (entry.job_id,))
                 synced.added.append(entry.job_id)
             elif known[entry.job_id] != [entry.config_hash, int(entry.enabled), None]:
-                payload = {"before": known[entry.job_id][0], "after": entry.config_hash}
+                payload: dict[str, object] = {"before": known[entry.job_id][0], "after": entry.config_hash}
+                if not keeps_place(connection, entry):
+                    connection.execute(
+                        "UPDATE job_state SET cursor_json = NULL, validators_json = NULL WHERE job_id = ?",
+                        (entry.job_id,),
+                    )
+                    payload["source_changed"] = True
                 events.write(connection, "config_changed", Subject(entry.job_id), now, payload)
                 synced.changed.append(entry.job_id)
             else:
@@ -90,70 +97,18 @@ def sync(connection: sqlite3.Connection, entries: Sequence[JobEntry], now: int) 
     return synced
 
 
-def align_stages(connection: sqlite3.Connection, job: JobPlan, now: int) -> int:
-    """Give every live item the rows of today's stages, and cancel what waits in stages that were removed.
-
-    Returns how many rows that changed. Rows that were never tried take over today's number of attempts.
-    """
-    if not _is_misaligned(connection, job):
-        return 0
-    with transaction(connection):
-        changed = _cancel_removed(connection, job, now)
-        for ord_, stage in enumerate(job.stages):
-            connection.execute(
-                "UPDATE item_stages SET ord = ? WHERE job_id = ? AND stage = ? AND ord <> ?",
-                (ord_, job.job_id, stage.name, ord_),
-            )
-            changed += connection.execute(
-                "INSERT INTO item_stages (item_id, job_id, stage, ord, revision, priority, max_attempts) "
-                "SELECT w.id, w.job_id, ?, ?, w.revision, w.priority, ? FROM work_items AS w "
-                "WHERE w.job_id = ? AND w.gone_at IS NULL AND w.cancelled_at IS NULL AND NOT EXISTS "
-                "(SELECT 1 FROM item_stages AS s WHERE s.item_id = w.id AND s.stage = ?) ORDER BY w.id",
-                (stage.name, ord_, stage.retry.max_attempts, job.job_id, stage.name),
-            ).rowcount
-            connection.execute(
-                "UPDATE item_stages SET max_attempts = ? WHERE job_id = ? AND stage = ? "
-                "AND status = 'pending' AND attempt = 0 AND max_attempts <> ?",
-                (stage.retry.max_attempts, job.job_id, stage.name, stage.retry.max_attempts),
-            )
-    return changed
+def keeps_place(connection: sqlite3.Connection, entry: JobEntry) -> bool:
+    """Whether the cursor and validators that are stored for a job are of the source that it has now."""
+    row = connection.execute("SELECT config_json FROM job_state WHERE job_id = ?", (entry.job_id,)).fetchone()
+    return row is not None and _source(row[0]) == _source(entry.config_json)
 
 
-def _is_misaligned(connection: sqlite3.Connection, job: JobPlan) -> bool:
-    """Whether there is anything to align: read without the write lock, for every run asks this."""
-    for ord_, stage in enumerate(job.stages):
-        (found,) = connection.execute(
-            "SELECT EXISTS (SELECT 1 FROM work_items AS w LEFT JOIN item_stages AS s ON s.item_id = w.id "
-            "AND s.stage = :stage WHERE w.job_id = :job AND w.gone_at IS NULL AND w.cancelled_at IS NULL "
-            "AND (s.id IS NULL OR s.ord <> :ord OR (s.status = 'pending' AND s.attempt = 0 "
-            "AND s.max_attempts <> :attempts)))",
-            {"stage": stage.name, "job": job.job_id, "ord": ord_, "attempts": stage.retry.max_attempts},
-        ).fetchone()
-        if found:
-            return True
-    return bool(_removed(connection, job))
-
-
-def _removed(connection: sqlite3.Connection, job: JobPlan) -> list[tuple[int, int, str]]:
-    """Rows that wait or failed in stages which the job no longer has."""
-    names = {stage.name for stage in job.stages}
-    rows = connection.execute(
-        "SELECT id, item_id, stage FROM item_stages WHERE job_id = ? AND status IN ('pending', 'failed')",
-        (job.job_id,),
-    )
-    return [row for row in rows if row[2] not in names]
-
-
-def _cancel_removed(connection: sqlite3.Connection, job: JobPlan, now: int) -> int:
-    rows = _removed(connection, job)
-    if rows:
-        stages = sorted({stage for _, _, stage in rows})
-        payload = {"removed_stages": stages, "rows": len(rows)}
-        seq = events.write(connection, "config_changed", Subject(job.job_id), now, payload)
-        for stage_id, _, _ in rows:
-            reason = "The stage was removed from the jobs file."
-            stage_rows.set_aside(connection, stage_id, "cancelled", now, reason, seq)
-    return len(rows)
+def _source(config_json: str) -> list[object]:
+    """What of a job's configuration its cursor and validators depend on."""
+    config = json.loads(config_json)
+    discovery = config.get("discovery") or {}
+    read = [discovery.get(name) for name in ("strategy", "params", "key_field")]
+    return [*read, config.get("timezone"), config.get("replay")]
 
 
 def standing(connection: sqlite3.Connection, job_id: str) -> Standing | None:

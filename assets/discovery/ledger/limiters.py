@@ -31,31 +31,58 @@ class Rate:
 
 
 def take_turn(
-    connection: sqlite3.Connection, name: str, rates: Sequence[Rate], now: int, weight: float = 1
+    connection: sqlite3.Connection,
+    name: str,
+    rates: Sequence[Rate],
+    now: int,
+    weight: float = 1,
+    *,
+    patience: int | None = None,
 ) -> int:
     """Take the next free turn of a limiter; return the milliseconds to wait for it, 0 to go at once.
 
-    The turn is taken: who does not go after the wait has used up its share. A weight above the burst would
-    never fit, it waits until the bucket is full.
+    The turn is taken: who does not go after the wait has used up its share. Only a turn further off than
+    `patience` milliseconds is left to others. A weight above the burst would never fit, it waits until the
+    bucket is full.
     """
     with transaction(connection):
-        row = connection.execute(
-            "SELECT tokens_json, cooldown_until FROM limiters WHERE name = ?", (name,)
-        ).fetchone()
-        full_at, cooldown_until = (json.loads(row[0]), row[1]) if row else ([], 0)
-        if len(full_at) != len(rates):
-            full_at = [0] * len(rates)
-        at = max([now * 1000, cooldown_until * 1000, *_earliest(full_at, rates, weight)])
-        taken = [
-            round(max(full, at) + rate.spacing_us() * weight)
-            for full, rate in zip(full_at, rates, strict=True)
-        ]
-        connection.execute(
-            "INSERT INTO limiters (name, kind, tokens_json, updated_at) VALUES (?, 'rate', ?, ?) "
-            "ON CONFLICT (name) DO UPDATE SET tokens_json = excluded.tokens_json, "
-            "updated_at = excluded.updated_at",
-            (name, json.dumps(taken), now),
-        )
+        full_at, at = _next(connection, name, rates, now, weight)
+        wait = _milliseconds(at, now)
+        if patience is None or wait <= patience:
+            taken = [
+                round(max(full, at) + rate.spacing_us() * weight)
+                for full, rate in zip(full_at, rates, strict=True)
+            ]
+            connection.execute(
+                "INSERT INTO limiters (name, kind, tokens_json, updated_at) VALUES (?, 'rate', ?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET tokens_json = excluded.tokens_json, "
+                "updated_at = excluded.updated_at",
+                (name, json.dumps(taken), now),
+            )
+    return wait
+
+
+def next_turn(
+    connection: sqlite3.Connection, name: str, rates: Sequence[Rate], now: int, weight: float = 1
+) -> int:
+    """The milliseconds until a turn is free, without taking it."""
+    return _milliseconds(_next(connection, name, rates, now, weight)[1], now)
+
+
+def _next(
+    connection: sqlite3.Connection, name: str, rates: Sequence[Rate], now: int, weight: float
+) -> tuple[list[int], int]:
+    """When each bucket is full again, and when the next turn is: microseconds."""
+    row = connection.execute(
+        "SELECT tokens_json, cooldown_until FROM limiters WHERE name = ?", (name,)
+    ).fetchone()
+    full_at, cooldown_until = (json.loads(row[0]), row[1]) if row else ([], 0)
+    if len(full_at) != len(rates):
+        full_at = [0] * len(rates)
+    return full_at, max([now * 1000, cooldown_until * 1000, *_earliest(full_at, rates, weight)])
+
+
+def _milliseconds(at: int, now: int) -> int:
     return -((now * 1000 - at) // 1000)  # Rounded up: never too early.
 
 

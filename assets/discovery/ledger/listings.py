@@ -48,11 +48,12 @@ class Past(NamedTuple):
 
 
 class Closed(NamedTuple):
-    """How a discovery ended, and how many items it marked."""
+    """How a discovery ended, how many items it marked, and why it failed."""
 
     outcome: Outcome
     n_missing: int
     n_gone: int
+    error_text: str | None = None
 
 
 def begin(connection: sqlite3.Connection, job_id: str, now: int, run_id: str | None = None) -> Listing:
@@ -95,7 +96,7 @@ def close(
             error = f"The source of {job_id} listed nothing, which is an error for this job (empty_is_error)."
         report = replace(report, error_text=error)
         outcome = _outcome(connection, job_id, report, n_read)
-        closed = Closed(outcome, 0, 0)
+        closed = Closed(outcome, 0, 0, error)
         if outcome == "ok" and report.complete:
             closed = Closed(outcome, *_mark_absent(connection, job, listing, now))
         _write(connection, job_id, listing, report, closed, now)
@@ -105,6 +106,15 @@ def close(
         elif outcome == "anomalous":
             events.write(connection, "discovery_anomalous", subject, now, {"n_read": n_read}, "warn")
     return closed
+
+
+def interrupt(connection: sqlite3.Connection, listing: Listing, pages: int, now: int) -> None:
+    """End a discovery that was broken off: it has no outcome and judges nothing, and the job stays due."""
+    with transaction(connection):
+        connection.execute(
+            "UPDATE discoveries SET finished_at = ?, pages = ? WHERE id = ?",
+            (max(now, listing.started_at), pages, listing.discovery_id),
+        )
 
 
 def _outcome(connection: sqlite3.Connection, job_id: str, report: Report, n_read: int) -> Outcome:

@@ -21,10 +21,32 @@ def pause(
     *,
     by: str | None = None,
     until: int | None = None,
+    at_once: bool = False,
 ) -> bool:
-    """Pause a job by hand, until a time or for good; returns false if it is paused: that pause stays."""
+    """Pause a job by hand, until a time or for good; returns false if it is paused: that pause stays.
+
+    Running work finishes, unless it is to stop `at_once`: that may also be said of a pause that holds.
+    """
     with transaction(connection):
-        return set_pause(connection, job_id, "manual", reason, now, by=by, until=until)
+        is_new = set_pause(connection, job_id, "manual", reason, now, by=by, until=until)
+        if at_once:
+            connection.execute(
+                "UPDATE events SET payload_json = json_set(payload_json, '$.at_once', json('true')) "
+                "WHERE seq = (SELECT max(seq) FROM events WHERE job_id = ? AND type = 'paused')",
+                (job_id,),
+            )
+        return is_new
+
+
+def stops_at_once(connection: sqlite3.Connection, job_id: str) -> bool:
+    """Whether the job is paused, and running work is to stop as well."""
+    row = connection.execute(
+        "SELECT (SELECT json_extract(e.payload_json, '$.at_once') FROM events AS e "
+        "WHERE e.job_id = j.job_id AND e.type = 'paused' ORDER BY e.seq DESC LIMIT 1) "
+        "FROM job_state AS j WHERE j.job_id = ? AND j.paused = 1",
+        (job_id,),
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def set_pause(

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
-from assets.discovery.ledger import costs, jobs, limiters, owners, pauses, reaping, revisions
+from assets.discovery.ledger import alignment, costs, limiters, owners, pauses, reaping, revisions
 from assets.discovery.ledger.plans import JobPlan
 from assets.discovery.ledger.transactions import transaction
 
@@ -39,7 +39,8 @@ def reconcile(
     dead = {owner for owner in holding if is_dead(owner)}
     reaped = reaping.reap(connection, plans, now, dead_owners=dead, ended_runs=ended_runs, chance=chance)
     resumed = pauses.resume_due(connection, now)
-    rows = sum(jobs.align_stages(connection, plan, now) for plan in plans.values())
+    astray = alignment.misaligned(connection, plans.values())
+    rows = sum(alignment.align_stages(connection, plans[job_id], now) for job_id in sorted(astray))
     applied = sum(revisions.apply_all_waiting(connection, plan, now) for plan in plans.values())
     released = 0
     if costs.has_expired(connection, now):

@@ -8,7 +8,7 @@ that are too big for a row.
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -143,3 +143,29 @@ def finished_since(
         (job_id, stage, seq, limit),
     )
     return list(map(Finished._make, rows))
+
+
+class StageEnd(NamedTuple):
+    """Where a stage of an item stands, with its current result if it is done."""
+
+    key: str
+    stage: str
+    status: str
+    error_text: str | None
+    result: Result | None
+
+
+def stages_of(connection: sqlite3.Connection, item_ids: Collection[int]) -> list[StageEnd]:
+    """Every stage of these items, item by item, in the order of the job."""
+    rows = connection.execute(
+        "SELECT w.key, s.stage, s.status, coalesce(s.error_text, s.skip_reason), r.revision, "
+        "r.handler_version, r.output_hash, r.payload_json, r.blob_path FROM item_stages AS s "
+        "JOIN work_items AS w ON w.id = s.item_id LEFT JOIN results AS r ON r.item_id = s.item_id "
+        "AND r.stage = s.stage AND r.superseded_at IS NULL AND s.status = 'done' "
+        "WHERE s.item_id IN (SELECT value FROM json_each(?)) ORDER BY s.item_id, s.ord",
+        (json.dumps(sorted(item_ids)),),
+    )
+    return [
+        StageEnd(key, stage, status, text, Result(stage, *result) if result[0] is not None else None)
+        for key, stage, status, text, *result in rows
+    ]

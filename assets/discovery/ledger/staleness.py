@@ -8,7 +8,7 @@ output is known: if that is equal, they stay (early cut-off).
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -62,11 +62,14 @@ class _Row(NamedTuple):
 
 
 def stale_stages(
-    connection: sqlite3.Connection, job: JobPlan, stage: str | None = None
+    connection: sqlite3.Connection,
+    job: JobPlan,
+    stage: str | None = None,
+    items: Collection[int] | None = None,
 ) -> Iterator[StaleStage]:
-    """The stale stages of a job, or of one of its stages, newest items first."""
+    """The stale stages of a job, of one of its stages or of these items only, newest items first."""
     plans = {plan.name: plan for plan in job.stages}
-    for rows in _items(connection, job.job_id):
+    for rows in _items(connection, job.job_id, items):
         outputs = {row.stage: row.output_hash for row in rows}
         for row in rows:
             if row.status != "done" or row.stage not in plans or stage not in (None, row.stage):
@@ -84,15 +87,19 @@ def _reason(row: _Row, plan: StagePlan, outputs: dict[str, str | None]) -> Reaso
     return "input" if row.input_hash != results.input_hash(row.content_hash, plan.needs, outputs) else None
 
 
-def _items(connection: sqlite3.Connection, job_id: str) -> Iterator[list[_Row]]:
+def _items(
+    connection: sqlite3.Connection, job_id: str, items: Collection[int] | None
+) -> Iterator[list[_Row]]:
     """The stages of the job's items, item by item, newest first."""
+    chosen = None if items is None else json.dumps(sorted(items))
+    named = "json_each(?) AS c CROSS JOIN work_items AS w ON w.id = c.value"
     rows = connection.execute(
-        "SELECT s.item_id, s.id, s.stage, s.status, s.input_hash, s.output_hash, w.content_hash, "
-        "r.handler_version FROM work_items AS w "
+        "SELECT s.item_id, s.id, s.stage, s.status, s.input_hash, s.output_hash, w.content_hash, "  # noqa: S608 - constants
+        f"r.handler_version FROM {'work_items AS w' if chosen is None else named} "
         "CROSS JOIN item_stages AS s ON s.item_id = w.id "
         "LEFT JOIN results AS r ON r.item_id = s.item_id AND r.stage = s.stage AND r.superseded_at IS NULL "
         "WHERE w.job_id = ? ORDER BY w.id DESC",
-        (job_id,),
+        (job_id,) if chosen is None else (chosen, job_id),
     )
     gathered: list[_Row] = []
     for row in map(_Row._make, rows):

@@ -22,6 +22,11 @@ class BaseDiscovery:
         self._key_field = key_field
         self._drop_params = tuple(drop_params)
 
+    @property
+    def has_key_field(self) -> bool:
+        """Whether the job names a field of the data that identifies an item."""
+        return self._key_field is not None
+
     def discover(self, ask: Ask) -> Iterator[Candidate | Mark]:
         """Yield what was found, identified: keys as they are stored, content hashes filled.
 

@@ -1,6 +1,8 @@
 """Jobs: the jobs file, pauses, waking, limiters, and the pass that puts things right."""
 
 import dataclasses
+import hashlib
+import json
 import multiprocessing
 import os
 
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.discovery.ledger import jobs, limiters, owners, pauses, reconciliation
+from assets.discovery.ledger import alignment, jobs, limiters, owners, pauses, reconciliation
 from assets.discovery.ledger.jobs import JobEntry
 from assets.discovery.ledger.limiters import Rate
 from assets.discovery.ledger.listings import Report
@@ -44,8 +46,8 @@ def test_a_stage_that_was_removed_is_cancelled_where_it_waits_and_a_new_one_gets
     w.add("late")
     w.show(seen("gone", deleted=True))
     w.job = plan("fetch", "extract")
-    assert jobs.align_stages(w.connection, w.job, w.now) == 4
-    assert jobs.align_stages(w.connection, w.job, w.now) == 0
+    assert alignment.align_stages(w.connection, w.job, w.now) == 4
+    assert alignment.align_stages(w.connection, w.job, w.now) == 0
     found = {
         (row["key"], row["stage"]): row["status"]
         for row in w.rows(
@@ -64,7 +66,7 @@ def test_rows_that_were_never_tried_take_over_the_number_of_attempts(world):
     w.add("tried", "fresh")
     w.fail(w.claim(1)[0])
     w.job = plan("fetch", retry=dataclasses.replace(EXACT, max_attempts=2))
-    jobs.align_stages(w.connection, w.job, w.now)
+    alignment.align_stages(w.connection, w.job, w.now)
     assert [w.stage(key)["max_attempts"] for key in ("tried", "fresh")] == [5, 2]
 
 
@@ -259,3 +261,84 @@ def test_plans_know_their_stages():
     assert job.stage("nothing") is None
     assert [stage.name for stage in job.dependents("extract")] == ["score"]
     assert StagePlan("x").retry == RetryPolicy(5, 30_000, 3_600_000, 0.2)
+
+
+def config(**changed):
+    """The configuration of a job as it is stored, in parts that matter here and parts that do not."""
+    discovery = {
+        "strategy": "rss_atom",
+        "params": {"url": "https://x.test"},
+        "key_field": None,
+        "every_s": 60,
+    }
+    whole = {"discovery": discovery, "timezone": "UTC", "replay": None, "priority": 100}
+    for name, value in changed.items():
+        (whole if name in whole else discovery)[name] = value
+    text = json.dumps(whole)
+    return JobEntry("a", text, hashlib.sha256(text.encode()).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_dropped"),
+    [
+        ({"strategy": "sitemap"}, True),
+        ({"params": {"url": "https://y.test"}}, True),
+        ({"key_field": "id"}, True),
+        ({"timezone": "Europe/London"}, True),
+        ({"replay": "samples"}, True),
+        ({"every_s": 90}, False),
+        ({"limit": 5}, False),
+        ({"on_change": "ignore"}, False),
+        ({"priority": 7}, False),
+    ],
+)
+def test_a_job_that_looks_elsewhere_begins_anew_and_any_other_change_keeps_its_place(
+    connection, changed, is_dropped
+):
+    jobs.sync(connection, [config()], 1)
+    connection.execute("UPDATE job_state SET cursor_json = '{}', validators_json = '{}'")
+    assert jobs.keeps_place(connection, config(**changed)) != is_dropped
+    assert jobs.sync(connection, [config(**changed)], 2).changed == ["a"]
+    row = jobs.standing(connection, "a")
+    assert row is not None
+    assert (row.cursor_json, row.validators_json) == ((None, None) if is_dropped else ("{}", "{}"))
+    ((payload,),) = connection.execute("SELECT payload_json FROM events").fetchall()
+    assert json.loads(payload).get("source_changed", False) == is_dropped
+
+
+def test_a_job_that_comes_back_with_its_source_goes_on_where_it_was(connection):
+    jobs.sync(connection, [config()], 1)
+    connection.execute("UPDATE job_state SET cursor_json = '{}'")
+    jobs.sync(connection, [], 2)
+    jobs.sync(connection, [config()], 3)
+    row = jobs.standing(connection, "a")
+    assert row is not None
+    assert row.cursor_json == "{}"
+
+
+def test_a_pass_over_an_aligned_ledger_writes_nothing_and_every_misalignment_is_seen(world):
+    w = world(plan("fetch", "score"))
+    w.add("a", "b")
+    plans = [w.job]
+    assert alignment.misaligned(w.connection, plans) == set()
+    for damage in (
+        "DELETE FROM item_stages WHERE stage = 'score' AND item_id = 1",
+        "UPDATE item_stages SET ord = 5 WHERE stage = 'score' AND item_id = 2",
+        "UPDATE item_stages SET max_attempts = 9 WHERE stage = 'fetch' AND item_id = 2",
+        "INSERT INTO item_stages (item_id, job_id, stage, ord) VALUES (1, 'papers', 'removed', 7)",
+    ):
+        w.connection.execute(damage)
+        assert alignment.misaligned(w.connection, plans) == {"papers"}
+        reconciliation.reconcile(w.connection, {"papers": w.job}, w.now)
+        assert alignment.misaligned(w.connection, plans) == set()
+    before = w.connection.total_changes
+    reconciliation.reconcile(w.connection, {"papers": w.job}, w.now)
+    assert w.connection.total_changes == before
+
+
+def test_rows_of_items_that_are_gone_or_cancelled_are_not_missed(world):
+    w = world(plan("fetch"))
+    w.add("a", "b")
+    w.connection.execute("UPDATE work_items SET gone_at = 1 WHERE key = 'a'")
+    w.connection.execute("UPDATE work_items SET cancelled_at = 1 WHERE key = 'b'")
+    assert alignment.misaligned(w.connection, [w.job]) == set()

@@ -42,7 +42,9 @@ class Source:
     timezone: str = "UTC"
     now: int = NOON
     max_pages: int = 50
+    stop_when_seen: bool = False
     store: Any = None
+    http: Any = None
     cursor: Mapping[str, Any] | None = None
     validators: Mapping[str, Any] | None = None
     known: dict[str, str | None] = field(default_factory=dict)
@@ -56,7 +58,7 @@ class Source:
                 self.known |= pending
                 pending.clear()
                 self.cursor = found.cursor
-                self.validators = found.validators or self.validators
+                self.validators = self.validators if found.validators is None else found.validators
                 continue
             key = str(found.key)
             is_new = key not in self.known and key not in pending
@@ -80,7 +82,9 @@ class Source:
             max_pages=self.max_pages,
             clock=lambda: self.now,
             timezone=self.timezone,
+            stop_when_seen=self.stop_when_seen,
             object_store=self.store,
+            http=self.http,
             is_known=self.known.__contains__,
             reject=lambda position, reason: read.rejected.append((position, reason)),
             warn=lambda text, *, event="": read.warnings.append((event, text)),

@@ -1,0 +1,102 @@
+"""One command from start to end: what is done, what is shown where, and the exit code.
+
+A failure that was foreseen is one sentence on standard error; any other is a defect of ours, with its place.
+"""
+
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from invoke.exceptions import Exit
+
+from assets.discovery.config_problems import ConfigurationError
+from assets.failures import PermanentFailure, QuintetFailure
+from scripts.discovery_cli.answers import DONE, FAILED, WRONG, Answer, Stream
+from scripts.discovery_cli.workplace import Workplace
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+AnswerT = TypeVar("AnswerT", bound=Answer[Any])
+
+
+def conduct(
+    work: Callable[[Workplace], AnswerT],
+    view: "Callable[[AnswerT], Iterable[RenderableType]]",
+    *,
+    as_json: bool,
+) -> None:
+    """Do the work of a verb and show its answer.
+
+    Raises:
+        Exit: the exit code is not 0.
+    """
+    from scripts.discovery_cli import output
+
+    try:
+        with output.answer_alone_on_stdout(), output.warnings_shown():
+            answer = work(Workplace())
+    except Exception as failure:  # noqa: BLE001 - `_told` lets a defect through.
+        raise Exit(code=_told(failure)) from None
+    try:
+        if as_json:
+            output.print_json(answer.document)
+        else:
+            output.print_view(view(answer))
+    except output.ReaderGone:
+        pass
+    for note in answer.notes:
+        output.say(note)
+    if answer.code != DONE:
+        raise Exit(code=answer.code)
+
+
+def conduct_stream(
+    work: Callable[[Workplace], Stream],
+    view: "Callable[[Mapping[str, Any]], Iterable[RenderableType]]",
+    *,
+    as_json: bool,
+) -> None:
+    """Do the same for a verb that answers bit by bit, until it is stopped or nobody reads it any more."""
+    from scripts.discovery_cli import output
+
+    try:
+        output.print_stream(work(Workplace()), view, as_json=as_json)
+    except output.ReaderGone:
+        return
+    except Exception as failure:  # noqa: BLE001 - `_told` lets a defect through.
+        raise Exit(code=_told(failure)) from None
+
+
+def _told(failure: Exception) -> int:
+    """Say what went wrong, and return the exit code for it; a defect passes through."""
+    from scripts.discovery_cli.output import say
+
+    code = _code_of(failure)
+    if code is None:
+        raise failure
+    sentences = failure.sentences if isinstance(failure, ConfigurationError) else (_sentence(failure),)
+    for sentence in sentences:
+        say(sentence)
+    return code
+
+
+def _code_of(failure: Exception) -> int | None:
+    if isinstance(failure, PermanentFailure):
+        return WRONG
+    if isinstance(failure, QuintetFailure | sqlite3.DatabaseError | OSError):
+        return FAILED
+    # Loaded only if they could have been raised.
+    ledger, http = sys.modules.get("resources.ledger"), sys.modules.get("resources.http")
+    if ledger is not None and isinstance(failure, ledger.LedgerUnusable):
+        return WRONG
+    if http is not None and isinstance(failure, http.RecordingBroken):
+        return WRONG
+    return None
+
+
+def _sentence(failure: Exception) -> str:
+    if isinstance(failure, sqlite3.DatabaseError):
+        return f"the ledger cannot be used ({failure}); `inv jobs.doctor` examines it"
+    return str(failure)

@@ -1,0 +1,76 @@
+"""What the Dagster instance of this machine knows of runs and of recorded items.
+
+It is only asked, and only where there is one: a command makes no instance.
+"""
+
+import logging
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resources.home import quintet_home
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+_log = logging.getLogger("quintet.discovery")
+
+
+@contextmanager
+def dagster_instance(environment: Mapping[str, str]) -> "Iterator[DagsterInstance | None]":
+    """The instance in `DAGSTER_HOME`, else in `dagster` of Quintet's home; `None` if there is none.
+
+    One that does not answer is none either, with a warning: discovery goes on without Dagster.
+    """
+    named = environment.get("DAGSTER_HOME", "").strip()
+    home = Path(named).expanduser().absolute() if named else quintet_home(environment) / "dagster"
+    if not (home / "dagster.yaml").is_file():
+        yield None
+        return
+    with _named_in_environment(home), ExitStack() as opened:
+        yield _opened(home, opened)
+
+
+def _opened(home: Path, opened: ExitStack) -> "DagsterInstance | None":
+    from dagster import DagsterInstance
+
+    try:
+        instance = opened.enter_context(DagsterInstance.from_config(str(home)))
+        instance.get_runs_count()
+    except Exception as error:  # noqa: BLE001 - whichever storage it has raises errors of its own.
+        _log.warning("the Dagster instance in %s does not answer: %s", home, error)
+        return None
+    return instance
+
+
+@contextmanager
+def _named_in_environment(home: Path) -> Iterator[None]:
+    """The settings of an instance refer to its folder by this variable."""
+    before = os.environ.get("DAGSTER_HOME")
+    os.environ["DAGSTER_HOME"] = str(home)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["DAGSTER_HOME"]
+        else:
+            os.environ["DAGSTER_HOME"] = before
+
+
+def ended_runs(instance: "DagsterInstance | None", run_ids: Collection[str]) -> frozenset[str]:
+    """Of these runs, those of Dagster that have ended. It knows none of those of the command line."""
+    if instance is None or not run_ids:
+        return frozenset()
+    from dagster import RunsFilter
+
+    runs = instance.get_runs(RunsFilter(run_ids=list(run_ids)))
+    return frozenset(run.run_id for run in runs if run.is_finished)
+
+
+def recorded_partitions(instance: "DagsterInstance", job: str) -> frozenset[str]:
+    """The partitions of a job's items that are recorded as materialised."""
+    from dagster import AssetKey
+
+    return frozenset(instance.get_materialized_partitions(AssetKey(["discovery", job, "items"])))
