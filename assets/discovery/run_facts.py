@@ -20,6 +20,8 @@ from assets.discovery.readers.jobs_today import JobToday
 
 SHOWN: Final = 50
 """The most rows of a table."""
+LONGEST: Final = 1000
+"""The most characters of a text: a cursor may name every file of a sitemap."""
 
 _COUNTERS: Final = (
     "n_read",
@@ -60,7 +62,7 @@ def discovery_facts(connection: sqlite3.Connection, today: JobToday, summary: Ru
         return facts | {"outcome": summary.stopped, "reason": shown(summary.stopped_reason)}
     facts |= {"outcome": found.outcome} | {counter: getattr(found, counter) for counter in _COUNTERS}
     if found.discovery_id is not None:
-        facts["cursor"] = shown(history.cursor_after(connection, found.discovery_id) or "none")
+        facts["cursor"] = shown(history.cursor_after(connection, found.discovery_id) or "none")[:LONGEST]
     if found.error:
         facts["error"] = shown(found.error)
     if found.warnings:

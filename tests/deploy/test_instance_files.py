@@ -57,7 +57,8 @@ def test_the_queue_is_looked_at_every_second_and_knows_its_limits(sqlite_instanc
     assert sqlite_instance.run_coordinator.dequeue_interval_seconds == 1
     assert queue.max_concurrent_runs == 2
     assert queue.tag_concurrency_limits == [
-        {"key": "quintet/exclusive", "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+        {"key": key, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+        for key in ("quintet/exclusive", "quintet/discovery_job")
     ]
 
 

@@ -141,7 +141,16 @@ class Drain:
             self._release(self._waiting, "the time of the run is up")
             text = f"The run has taken its drain_max_s of {self._runner.drain_max_s:g} s."
             return not self._working and self._stop("time", text)
+        if not self._working and self._free() <= 0:
+            self._look_from_outside(now)
         return self._found_nothing and not self._working and self._has_nothing_left(now)
+
+    def _look_from_outside(self, now: int) -> None:
+        """See whether anything could be claimed while handlers whose attempts are over keep every slot."""
+        self._release(self._waiting, "handlers that take too long keep all slots")
+        refusal = claims.standing(self._connection, self._job.job_id, now)
+        self._refusals = [] if refusal is None else [refusal]
+        self._found_nothing = refusal is not None or not any(self._claimable(now).values())
 
     def _has_nothing_left(self, now: int) -> bool:
         """Whether to end, now that nothing is held and nothing was claimable; else a while has passed."""

@@ -74,9 +74,7 @@ def misaligned(connection: sqlite3.Connection, jobs: Collection[JobPlan]) -> set
     for job_id, *values in connection.execute(_ROWS):
         rows.setdefault(job_id, []).append(_Rows(*values))
     return {
-        job.job_id
-        for job in jobs
-        if not _fits(job, rows.get(job.job_id, []), live.get(job.job_id, 0), dead)
+        job.job_id for job in jobs if not _fits(job, rows.get(job.job_id, []), live.get(job.job_id, 0), dead)
     }
 
 

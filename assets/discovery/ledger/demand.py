@@ -5,11 +5,13 @@ Not here: what follows from it (`sensors.discovery_planning`), and what people r
 
 import sqlite3
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from assets.discovery.ledger import breakers, events, jobs, mirror, waiting
 from assets.discovery.ledger.jobs import Standing
 from assets.discovery.ledger.plans import JobPlan
+
+_NOTHING: Final[Mapping[str, int]] = {}
 
 
 class Lease(NamedTuple):
@@ -34,16 +36,31 @@ class Demand(NamedTuple):
     """A backfill that has listed everything and of which nothing waits."""
     claimable: int = 0
     next_due: int | None = None
-    """When the next row that waits on a timer, or on a breaker, may be claimed."""
-    shut: Mapping[str, int] = {}
+    """When the next row that waits on a timer, a breaker or a rate may be claimed."""
+    shut: Mapping[str, int] = _NOTHING
     """The stages whose breaker is open, and until when."""
     leases: tuple[Lease, ...] = ()
     has_untold: bool = False
     """Whether an item was done since others were told last (`mirror`)."""
 
 
-def demand(connection: sqlite3.Connection, job: JobPlan, now: int, *, is_backfill: bool = False) -> Demand:
-    """Look at a job. `now` is milliseconds UTC."""
+def demand(
+    connection: sqlite3.Connection,
+    job: JobPlan,
+    now: int,
+    *,
+    is_backfill: bool = False,
+    closed_until: Mapping[str, int] = _NOTHING,
+) -> Demand:
+    """Look at a job.
+
+    Args:
+        connection: the ledger.
+        job: the job.
+        now: milliseconds UTC.
+        is_backfill: whether the job comes to an end.
+        closed_until: stages that nothing of can start before an instant, beside those with an open breaker.
+    """
     name = job.job_id
     standing = jobs.standing(connection, name)
     if standing is None:
@@ -66,12 +83,24 @@ def demand(connection: sqlite3.Connection, job: JobPlan, now: int, *, is_backfil
         sequence=events.last_seq(connection, name),
         discoveries=discoveries,
         is_complete=is_backfill and jobs.state_of(connection, name, now, is_backfill=True) == "complete",
-        claimable=sum(rows for stage, rows in claimable.items() if stage not in shut),
-        next_due=waiting.next_due(connection, job, now),
+        claimable=sum(rows for stage, rows in claimable.items() if stage not in {*shut, *closed_until}),
+        next_due=_next_due(connection, job, now, claimable, closed_until),
         shut=shut,
         leases=leases(connection, name),
         has_untold=bool(mirror.done_since(connection, name, stages, standing.mirror_seq, 1)),
     )
+
+
+def _next_due(
+    connection: sqlite3.Connection,
+    job: JobPlan,
+    now: int,
+    claimable: Mapping[str, int],
+    closed_until: Mapping[str, int],
+) -> int | None:
+    opens = [until for stage, until in closed_until.items() if claimable.get(stage, 0)]
+    due = waiting.next_due(connection, job, now)
+    return min(opens if due is None else [*opens, due], default=None)
 
 
 def leases(connection: sqlite3.Connection, job_id: str) -> tuple[Lease, ...]:
