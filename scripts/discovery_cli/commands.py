@@ -4,6 +4,8 @@ Those are imported when a verb is carried out: `inv --list` and the other verbs 
 and times are taken as texts, so that a wrong one is told in a sentence.
 """
 
+import logging
+
 from invoke.collection import Collection
 from invoke.context import Context
 
@@ -56,7 +58,14 @@ def _run_verb(name: str, says: str) -> Verb:
         from scripts.discovery_cli.views import runs as views
 
         asked = runs.Asked(limit, single_pass, discover_only, stage, item, no_reset)
-        conduct(lambda place: runs.VERBS[name](place, job, asked), views.VIEWS[name], as_json=json)
+        # Who tries a handler wants to see what it logs.
+        level = logging.INFO if name == "test" else logging.WARNING
+        conduct(
+            lambda place: runs.VERBS[name](place, job, asked),
+            views.VIEWS[name],
+            as_json=json,
+            log_level=level,
+        )
 
     body.__doc__ = says
     return verb(name, **_RUN)(body)

@@ -3,8 +3,8 @@
 A failure that was foreseen is one sentence on standard error; any other is a defect of ours, with its place.
 """
 
+import logging
 import sqlite3
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,8 +26,15 @@ def conduct(
     view: "Callable[[AnswerT], Iterable[RenderableType]]",
     *,
     as_json: bool,
+    log_level: int = logging.WARNING,
 ) -> None:
     """Do the work of a verb and show its answer.
+
+    Args:
+        work: what to do.
+        view: how the answer looks to people.
+        as_json: print the answer's document instead.
+        log_level: what of the log is shown meanwhile.
 
     Raises:
         Exit: the exit code is not 0.
@@ -35,7 +42,7 @@ def conduct(
     from scripts.discovery_cli import output
 
     try:
-        with output.answer_alone_on_stdout(), output.warnings_shown():
+        with output.answer_alone_on_stdout(), output.log_shown(log_level):
             answer = work(Workplace())
     except Exception as failure:  # noqa: BLE001 - `_told` lets a defect through.
         raise Exit(code=_told(failure)) from None
@@ -87,13 +94,9 @@ def _code_of(failure: Exception) -> int | None:
         return WRONG
     if isinstance(failure, QuintetFailure | sqlite3.DatabaseError | OSError):
         return FAILED
-    # Loaded only if they could have been raised.
-    ledger, http = sys.modules.get("resources.ledger"), sys.modules.get("resources.http")
-    if ledger is not None and isinstance(failure, ledger.LedgerUnusable):
-        return WRONG
-    if http is not None and isinstance(failure, http.RecordingBroken):
-        return WRONG
-    return None
+    from resources.ledger import LedgerUnusable
+
+    return WRONG if isinstance(failure, LedgerUnusable) else None
 
 
 def _sentence(failure: Exception) -> str:

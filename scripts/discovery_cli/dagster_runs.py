@@ -37,12 +37,10 @@ def _opened(home: Path, opened: ExitStack) -> "DagsterInstance | None":
     from dagster import DagsterInstance
 
     try:
-        instance = opened.enter_context(DagsterInstance.from_config(str(home)))
-        instance.get_runs_count()
+        return opened.enter_context(DagsterInstance.from_config(str(home)))
     except Exception as error:  # noqa: BLE001 - whichever storage it has raises errors of its own.
         _log.warning("the Dagster instance in %s does not answer: %s", home, error)
         return None
-    return instance
 
 
 @contextmanager
@@ -71,6 +69,6 @@ def ended_runs(instance: "DagsterInstance | None", run_ids: Collection[str]) -> 
 
 def recorded_partitions(instance: "DagsterInstance", job: str) -> frozenset[str]:
     """The partitions of a job's items that are recorded as materialised."""
-    from dagster import AssetKey
+    from assets.discovery.checks import items_key
 
-    return frozenset(instance.get_materialized_partitions(AssetKey(["discovery", job, "items"])))
+    return frozenset(instance.get_materialized_partitions(items_key(job)))

@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 from assets.discovery.credentials import shown
 from scripts.discovery_cli.answers import Stream
 
+LOGGER: Final = "quintet.discovery"
 _UNBOUNDED: Final = 10_000
 """Columns of a pipe: nothing is cut there, and a table takes no more than it needs."""
 
@@ -66,34 +67,26 @@ def answer_alone_on_stdout() -> Iterator[None]:
 
 
 @contextmanager
-def warnings_shown() -> Iterator[None]:
-    """Show on standard error what the engine warns of."""
-    handler = _Warnings()
-    root = logging.getLogger()
+def log_shown(level: int) -> Iterator[None]:
+    """Show on standard error what the engine and its handlers log, from this level on."""
+    root, ours, handler = logging.getLogger(), logging.getLogger(LOGGER), _OnStandardError(level)
+    before = ours.level
     root.addHandler(handler)
+    ours.setLevel(level)
     try:
         yield
     finally:
+        ours.setLevel(before)
         root.removeHandler(handler)
 
 
-class _Warnings(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-
+class _OnStandardError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         say(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
 def _console() -> Console:
-    is_terminal = sys.stdout.isatty()
-    return Console(
-        file=sys.stdout,
-        markup=False,
-        emoji=False,
-        highlight=False,
-        width=None if is_terminal else _UNBOUNDED,
-    )
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _UNBOUNDED)
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -31,6 +31,7 @@ def handle(work: Work) -> Mapping[str, Any] | Skip:
             work.add_cost(300_000, "acme", "large")
         case "speak":
             sys.stdout.write("a handler that speaks\n")
+            work.log("a handler that logs", words=4)
         case "wait":
             _wait(work)
         case "tell":

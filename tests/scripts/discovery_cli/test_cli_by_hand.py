@@ -297,3 +297,15 @@ def test_the_doctor_puts_right_what_is_safe_to_says_so_and_does_it_once(worked: 
     assert "Fixed: " in fixed.err
     assert "Fixed: " not in again.err
     assert event_types().count("doctor_fixed") == 1
+
+
+def test_the_doctor_tells_of_one_job_if_asked_for_one(desk: Desk):
+    desk.jobs(words("a"), words("b", name="others"))
+    for job in ("words", "others"):
+        inv("jobs.run", "-j", job)
+    with ledger() as connection:
+        connection.execute("DELETE FROM item_stages WHERE stage = 'score'")
+
+    findings = inv("jobs.doctor", "-j", "others", "--json").document["findings"]
+
+    assert {finding["job"] for finding in findings} == {"others"}

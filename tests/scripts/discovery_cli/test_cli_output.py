@@ -78,6 +78,13 @@ def test_what_a_handler_prints_goes_to_standard_error(desk: Desk):
     assert "a handler that speaks" in ended.err
 
 
+def test_what_a_handler_logs_is_shown_in_a_test_only(desk: Desk):
+    desk.jobs(words({"value": "a", "does": "speak"}))
+
+    assert "a handler that logs" in inv("jobs.test", "-j", "words", "--json").err
+    assert "a handler that logs" not in inv("jobs.run", "-j", "words", "--json").err
+
+
 def test_failures_of_a_run_are_warned_of(desk: Desk):
     desk.jobs(words({"value": "a", "does": "fail"}))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from resources.home import quintet_home
+from resources.ledger import connections
 from tests.scripts.discovery_cli.cli_worlds import VERBS, Desk, inv, ledger_path, rows, words
 
 NEEDING_A_JOB = (
@@ -83,6 +84,14 @@ def test_the_doctor_finds_a_handler_that_is_none(desk: Desk):
 
     assert ended.code == 1
     assert "unknown_handler" in [finding["id"] for finding in ended.document["findings"]]
+
+
+def test_a_ledger_that_cannot_be_kept_there_is_wrong_configuration(
+    listed: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(connections, "file_system_of", lambda _folder: "nfs4")
+
+    assert "network file system (nfs4)" in refused("jobs.run", "-j", "words")
 
 
 def test_an_absent_jobs_file_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch):
