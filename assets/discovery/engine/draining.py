@@ -12,19 +12,17 @@ import sqlite3
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Final
 
-from assets.discovery.engine.attempts import Assignment, Attempt, Station
+from assets.discovery.engine.attempts import Assignment, Attempt
 from assets.discovery.engine.context import Stopped
+from assets.discovery.engine.drain_plans import DrainPlan
 from assets.discovery.engine.ends import Drained, Ends
 from assets.discovery.engine.leases import Leases
-from assets.discovery.engine.pacer import Gate
 from assets.discovery.engine.registry import ResourceRegistry
 from assets.discovery.engine.turns import Turns
-from assets.discovery.job_settings import RunnerConfig
 from assets.discovery.ledger import (
     budgets,
     claims,
@@ -49,28 +47,6 @@ _AGAIN_MS: Final = 1000
 """How soon to ask again for money that another process has reserved."""
 
 _log = logging.getLogger("quintet.discovery")
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """One stage in a drain: where its attempts work, the gate before it, and how many may work at once."""
-
-    station: Station
-    needs: tuple[str, ...]
-    gate: Gate | None = None
-    concurrency: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DrainPlan:
-    """What a drain works on. `posts` are the stages that it works at, by name."""
-
-    job: JobPlan
-    posts: Mapping[str, Post]
-    runner: RunnerConfig
-    most_items: int | None = None
-    active_items: Collection[int] | None = None
-    single_pass: bool = False
 
 
 class Drain:
@@ -160,7 +136,6 @@ class Drain:
         due = self._next_due(now)
         if not self._plan.single_pass and due is not None and due < self._deadline:
             self._resources.stop.wait(min(max(due - now, 1) / 1000, self._runner.reconcile_every_s))
-            self._look_at = 0
             return False
         soon = self._claimable(self._deadline)
         shut = [each for each in self._refusals if each.code == "breaker_open" and soon.get(each.stage or "")]

@@ -22,7 +22,8 @@ from assets.discovery.engine.context import (
     require_legal,
 )
 from assets.discovery.engine.discovering import discover
-from assets.discovery.engine.draining import Drain, DrainPlan, Post, reconcile_ledger
+from assets.discovery.engine.drain_plans import DrainPlan, Post
+from assets.discovery.engine.draining import Drain, reconcile_ledger
 from assets.discovery.engine.ends import Drained
 from assets.discovery.engine.handler_loop import handler_loop
 from assets.discovery.engine.pacer import Pacer

@@ -27,6 +27,14 @@ Transactions of their own, one BEGIN IMMEDIATE each:
     previews        what upserts would count and a run would claim (reading)
     copies          items on trial in a ledger of their own, and what that costs
     pruning         removing old events that were exported
+    upkeep          what the file wants now and then
+
+Reading only:
+
+    waiting         when the next row falls due, and whether any is claimable
+    demand          what a job asks of whoever schedules it
+    mirror          which items are done since others were told, and what they may be told
+    history         what discoveries found, and how far a run has come
 
 Joining the caller's transaction:
 

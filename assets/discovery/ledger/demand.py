@@ -36,7 +36,7 @@ class Demand(NamedTuple):
     """A backfill that has listed everything and of which nothing waits."""
     claimable: int = 0
     next_due: int | None = None
-    """When the next row that waits on a timer, a breaker or a rate may be claimed."""
+    """When the next row that waits on a timer, a breaker or a rate is claimable; `None` if one is now."""
     shut: Mapping[str, int] = _NOTHING
     """The stages whose breaker is open, and until when."""
     leases: tuple[Lease, ...] = ()
@@ -70,7 +70,8 @@ def demand(
         for stage, breaker in breakers.load_open(connection, name).items()
         if breaker.state == "open" and breaker.cooldown_until > now
     }
-    claimable = waiting.claimable(connection, job, now)
+    rows = waiting.claimable(connection, job, now)
+    claimable = sum(count for stage, count in rows.items() if stage not in {*shut, *closed_until})
     (config_hash, discoveries) = connection.execute(
         "SELECT j.config_hash, (SELECT count(*) FROM discoveries AS d WHERE d.job_id = j.job_id) "
         "FROM job_state AS j WHERE j.job_id = ?",
@@ -83,8 +84,8 @@ def demand(
         sequence=events.last_seq(connection, name),
         discoveries=discoveries,
         is_complete=is_backfill and jobs.state_of(connection, name, now, is_backfill=True) == "complete",
-        claimable=sum(rows for stage, rows in claimable.items() if stage not in {*shut, *closed_until}),
-        next_due=_next_due(connection, job, now, claimable, closed_until),
+        claimable=claimable,
+        next_due=None if claimable else _next_due(connection, job, now, rows, closed_until),
         shut=shut,
         leases=leases(connection, name),
         has_untold=bool(mirror.done_since(connection, name, stages, standing.mirror_seq, 1)),
@@ -95,10 +96,10 @@ def _next_due(
     connection: sqlite3.Connection,
     job: JobPlan,
     now: int,
-    claimable: Mapping[str, int],
+    rows: Mapping[str, int],
     closed_until: Mapping[str, int],
 ) -> int | None:
-    opens = [until for stage, until in closed_until.items() if claimable.get(stage, 0)]
+    opens = [until for stage, until in closed_until.items() if rows.get(stage, 0)]
     due = waiting.next_due(connection, job, now)
     return min(opens if due is None else [*opens, due], default=None)
 

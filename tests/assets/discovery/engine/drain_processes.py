@@ -8,7 +8,7 @@ import time
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 from assets.discovery.contract import Skip, Work
@@ -67,11 +67,13 @@ def shop(folder: Path, run_id: str) -> World:
     )
 
 
-def drain(folder: str, run_id: str, ready: Connection | None = None) -> None:
-    """Drain the shop until nothing is left."""
+def drain(folder: str, run_id: str, ready: Connection | None = None, start: Barrier | None = None) -> None:
+    """Drain the shop until nothing is left; `ready` is told before, `start` is where others are met."""
     world = shop(Path(folder), run_id)
     if ready is not None:
         ready.send("ready")
+    if start is not None:
+        start.wait(60)
     world.drain()
 
 

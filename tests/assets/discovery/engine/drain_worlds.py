@@ -145,6 +145,11 @@ class World:
     def open(self) -> sqlite3.Connection:
         return self.resources.ledgers.open_db("discovery")
 
+    def with_ledger(self, do: Callable[[sqlite3.Connection], Any]) -> Any:
+        """What another process does to the ledger."""
+        with closing(self.open()) as connection:
+            return do(connection)
+
     def add(self, *keys: str, **data: Any) -> list[int]:
         """New items of these keys; their ids."""
         now = self.resources.clock()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Queue
+from threading import Event
 from typing import Any
 
 import pytest
@@ -83,6 +84,32 @@ def test_an_attempt_that_was_over_before_it_began_does_nothing(tmp_path, loop, k
     assert desk.end() == Released("its attempt was over")
     assert done == []
     assert [warning for warning in recwarn if "never awaited" in str(warning.message)] == []
+
+
+def test_who_cleans_up_after_being_told_to_end_is_not_told_again(tmp_path, loop):
+    begun, clean, cancels = Event(), Event(), []
+
+    async def one(work):
+        try:
+            begun.set()
+            await asyncio.sleep(PATIENCE_S)
+        except asyncio.CancelledError as error:
+            cancels.append(error)
+            clean.set()
+            for _ in range(20):
+                await asyncio.sleep(0.001)
+            cancels.append("cleaned up")
+            raise
+
+    desk = Desk(tmp_path, one, loop)
+    attempt = desk.attempt()
+    attempt.start()
+    assert begun.wait(PATIENCE_S)
+    attempt.end()
+    assert clean.wait(PATIENCE_S)
+    attempt.end()
+    assert desk.end() == Released("its attempt was over")
+    assert cancels[1:] == ["cleaned up"]
 
 
 def test_costs_are_handed_out_once_and_counted_from_what_the_item_cost_before(tmp_path, loop):

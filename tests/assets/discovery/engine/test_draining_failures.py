@@ -8,7 +8,7 @@ import pytest
 
 from assets.discovery.contract import AuthFailure, RateLimited, Skip, Snooze
 from assets.failures import NotReady, PermanentFailure, TransientFailure
-from tests.assets.discovery.engine.drain_worlds import START, Clock, World, raising, returning, script
+from tests.assets.discovery.engine.drain_worlds import START, Clock, World, raising, script
 
 EXACT = "retry: {base_s: 30, jitter: 0}"
 
@@ -297,12 +297,3 @@ def test_no_secret_of_a_parameter_is_ever_told(tmp_path, caplog, capfd, way):
     assert "***" in told
     for form in ("s3cr/t", "s3cr%2Ft", "w0rdy"):
         assert form not in told
-
-
-def test_a_drained_job_has_the_same_events_whether_it_has_a_handler_or_stages(tmp_path):
-    one = World(tmp_path / "a", {"fetch": returning()})
-    one.add("a", "b")
-    one.drain()
-    assert one.statuses() == {"a": ["done"], "b": ["done"]}
-    types = [row["type"] for row in one.rows("SELECT type FROM events ORDER BY seq")]
-    assert types == ["discovered", "discovered", "run_started", "stage_done", "stage_done", "run_finished"]

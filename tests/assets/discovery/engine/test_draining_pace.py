@@ -85,6 +85,21 @@ def test_a_full_batch_starts_at_once_however_small_the_batches_are(tmp_path, mon
     assert drain.answer().stages.done == 12
 
 
+def test_the_next_row_waits_for_its_turn_while_those_before_it_work(tmp_path):
+    gathering = Gathering()
+    world = World(
+        tmp_path,
+        {"one": gathering},
+        stage={"one": "pace: {rate: 1, per_s: 0.2, burst: 1}"},
+        runner="concurrency: 5, claim_batch: 2, reconcile_every_s: 500",
+    )
+    world.add(*"abcde")
+    drain = world.beside()
+    gathering.await_workers(4)
+    gathering.open()
+    assert drain.answer().stages.done == 5
+
+
 def test_a_cooled_limiter_holds_no_lease_for_longer_than_a_heartbeat(tmp_path):
     clock = Clock()
     world = World(

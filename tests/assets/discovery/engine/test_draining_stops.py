@@ -33,6 +33,19 @@ def test_every_stage_of_every_item_is_done_in_one_drain(tmp_path):
     assert world.value("SELECT payload_json FROM results WHERE item_id = 2 AND stage = 'two'") == '{"n":2}'
 
 
+def test_a_thousand_items_of_which_every_tenth_fails_are_one_run(tmp_path):
+    def one(work):
+        if int(work.key) % 10 == 0:
+            raise PermanentFailure("404")
+        return {}
+
+    world = World(tmp_path, {"one": one}, runner="claim_batch: 50")
+    world.add(*map(str, range(1000)))
+    summary = world.drain()
+    assert (summary.items_done, summary.items_failed, summary.stopped) == (900, 100, "drained")
+    assert world.value("SELECT count(*) - count(DISTINCT stage_id) FROM attempts") == 0
+
+
 def test_what_the_last_stage_at_work_unlocks_is_worked_on_although_a_look_before_found_nothing(tmp_path):
     gathering = Gathering()
     world = World(tmp_path, {"one": gathering, "two": returning()}, runner="reconcile_every_s: 500")
@@ -123,6 +136,17 @@ def test_the_time_of_a_run_ends_it_and_what_runs_may_finish(tmp_path):
     assert world.outcomes() == ["done", "done", "released"]
 
 
+def test_rows_that_were_not_begun_are_given_back_as_soon_as_the_time_is_up(tmp_path):
+    gathering = Gathering()
+    world = World(tmp_path, {"one": gathering}, runner="concurrency: 1, drain_max_s: 0.3")
+    world.add("a", "b")
+    drain = world.beside()
+    gathering.await_workers(1)
+    until(lambda: world.outcomes() == [None, "released"])
+    gathering.open()
+    assert (drain.answer().stopped, world.outcomes()) == ("time", ["done", "released"])
+
+
 def test_a_limit_counts_items_across_stages_and_is_told_when_more_are_left(tmp_path):
     world = World(tmp_path, {"one": returning(), "two": returning(), "three": returning()})
     world.add("a", "b", "c", "d")
@@ -209,8 +233,7 @@ def test_a_paused_job_claims_nothing_and_resumes_when_its_time_has_come(tmp_path
     clock = Clock()
     world = World(tmp_path, {"one": returning()}, clock=clock)
     world.add("a")
-    with_ledger(
-        world,
+    world.with_ledger(
         lambda connection: pauses.pause(connection, "papers", "lunch", clock.now, until=clock.now + 60_000),
     )
     clock.advance(59)
@@ -228,7 +251,7 @@ def test_a_pause_in_between_lets_running_work_finish_and_gives_prefetched_rows_b
     world.add(*"abcdef")
     drain = world.beside()
     gathering.await_workers(2)
-    with_ledger(world, lambda connection: pauses.pause(connection, "papers", "stop", 1))
+    world.with_ledger(lambda connection: pauses.pause(connection, "papers", "stop", 1))
     # They are given back while the two go on: nobody waits for a slot to learn of the pause.
     until(lambda: world.outcomes().count("released") == 4)
     gathering.open()
@@ -285,14 +308,6 @@ def test_a_breaker_that_opens_later_than_the_run_may_take_ends_it(tmp_path):
     world.add("a")
     assert world.drain().stopped == "breaker"
     assert clock.seconds == 0
-
-
-def with_ledger(world, do):
-    connection = world.open()
-    try:
-        return do(connection)
-    finally:
-        connection.close()
 
 
 @pytest.mark.parametrize("stopped", ["before", "between"])

@@ -38,7 +38,7 @@ def test_a_drain_killed_at_any_instant_comes_to_the_same_end_as_one_that_was_not
         killed_at_work += bool(holding)
         assert all(owners.is_dead(owner) for owner in holding)
         assert world.value("PRAGMA integrity_check") == "ok"
-    assert killed_at_work >= KILLS // 2
+    assert killed_at_work > 0
     # Nothing waits for the leases, which last for longer than this test: their owners are gone.
     while any("pending" in of or "in_progress" in of for of in unblocked(world)):
         last = context.Process(target=drain, args=(str(folder), "last"))
@@ -55,7 +55,8 @@ def test_a_drain_killed_at_any_instant_comes_to_the_same_end_as_one_that_was_not
 
 def test_two_drains_of_one_job_run_no_stage_twice(tmp_path):
     world, context = filled(tmp_path), processes()
-    workers = [context.Process(target=drain, args=(str(tmp_path), f"run-{n}")) for n in range(2)]
+    start = context.Barrier(2)
+    workers = [context.Process(target=drain, args=(str(tmp_path), f"run-{n}", None, start)) for n in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:

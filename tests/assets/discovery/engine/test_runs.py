@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
@@ -14,7 +15,7 @@ from assets.discovery.engine.run import run_job
 from assets.discovery.keys import idempotency_key
 from assets.failures import PermanentFailure, TransientFailure
 from tests.assets.discovery.engine.drain_worlds import START, Clock, World, raising, returning, script
-from tests.assets.discovery.engine.source_runs import dump, seen
+from tests.assets.discovery.engine.source_runs import dump, one_job, registry, seen
 
 Run = Callable[..., RunSummary]
 
@@ -267,3 +268,22 @@ def test_the_lease_of_an_ended_run_is_freed_at_the_start_of_the_next_one(tmp_pat
     assert world.drain().stages.done == 1
     assert world.outcomes() == ["lost", "done"]
     assert json.loads(world.events("reaped")[0]["payload_json"])["attempt"] == 1
+
+
+def test_a_job_with_one_handler_runs_like_any_other_and_its_stage_has_the_name_of_the_handler(
+    tmp_path, source
+):
+    source("a", "b")
+    types = {}
+    for name, stages in {"one": "handler: fetch", "many": "stages: [{name: fetch, handler: fetch}]"}.items():
+        text = one_job("{strategy: static_list, params: {values: [x]}}", stages=stages)
+        resources = registry(tmp_path / name, text)
+        job = resources.jobs.jobs[0]
+        pacer, runner = Pacer.of(resources.jobs), resources.jobs.runner_of(job)
+        summary = asyncio.run(run_job(job, runner, pacer, resources, RunContext()))
+        assert (summary.stages.done, summary.items_done) == (2, 2)
+        with closing(resources.ledgers.open_raw_db("discovery")) as connection:
+            rows = connection.execute("SELECT stage, type FROM events ORDER BY seq").fetchall()
+            assert connection.execute("SELECT DISTINCT stage FROM item_stages").fetchall() == [("fetch",)]
+        types[name] = rows
+    assert types["one"] == types["many"]
