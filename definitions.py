@@ -9,15 +9,19 @@ from collections.abc import Mapping
 import dagster as dg
 
 from assets.aim import assets as aim_assets
+from assets.discovery import assets as discovery_assets
+from assets.discovery.roster import Roster
 from assets.dwh import assets as dwh_assets
 from assets.market import assets as market_assets
 from jobs import aim as aim_jobs
+from jobs import discovery as discovery_jobs
 from jobs import dwh as dwh_jobs
 from jobs import market as market_jobs
 from jobs.loggers import plain_logger
 from resources.deployments import resources_for
 from sensors import aim as aim_sensors
 from sensors import alerts, dwh_events
+from sensors import discovery as discovery_sensors
 from sensors import dwh as dwh_sensors
 from sensors import market as market_sensors
 
@@ -26,6 +30,9 @@ def build_defs(
     *, deployment: str | None = None, resource_overrides: Mapping[str, object] | None = None
 ) -> dg.Definitions:
     """Assemble every pipeline over the resources of one deployment.
+
+    What discovery has is in its jobs file. A mistake there leaves discovery with one asset that says it, and
+    the other pipelines as they are.
 
     Args:
         deployment: a row of the deployment table; `None` takes the environment variable `QUINTET_DEPLOYMENT`.
@@ -39,16 +46,25 @@ def build_defs(
     if unknown := sorted(overrides.keys() - resources.keys()):
         known = ", ".join(sorted(resources))
         raise ValueError(f"No resource is called {', '.join(unknown)}; override one of: {known}.")
+    roster = Roster.load()
+    jobs_of_discovery = discovery_jobs.jobs_of(roster)
     return dg.Definitions(
-        assets=[market_assets.raw_bars, market_assets.market_month, *aim_assets.ASSETS, *dwh_assets.ASSETS],
+        assets=[
+            market_assets.raw_bars,
+            market_assets.market_month,
+            *aim_assets.ASSETS,
+            *dwh_assets.ASSETS,
+            *discovery_assets.assets_of(roster),
+        ],
         jobs=[
             market_jobs.build_market_month,
             aim_jobs.run_aim,
             dwh_jobs.transform_images,
             dwh_jobs.filter_images,
             dwh_jobs.load_promos,
+            *jobs_of_discovery,
         ],
-        schedules=[aim_jobs.aim_schedule],
+        schedules=[aim_jobs.aim_schedule, discovery_jobs.doctor_schedule(jobs_of_discovery)],
         sensors=[
             market_sensors.market_month_sensor,
             aim_sensors.aim_feed_sensor,
@@ -56,6 +72,7 @@ def build_defs(
             dwh_sensors.dwh_transform_sensor,
             dwh_sensors.dwh_promotions_sensor,
             dwh_events.dwh_event_sensor,
+            *discovery_sensors.sensors_of(roster, jobs_of_discovery),
             alerts.run_failure_alert,
             alerts.run_recovery_notice,
         ],

@@ -1,6 +1,7 @@
 """What can be launched by name: one module per pipeline with its asset jobs and schedules.
 
-A job is a selection of assets, named `<verb>_<noun>`; a schedule is stopped until someone starts it.
+A job is a selection of assets, named `<verb>_<noun>`; a schedule is stopped until someone starts it. Those of
+`discovery` are made from its jobs file, two for each job there, so their names begin with `discovery_<job>`.
 
 Not here: what the assets do (`assets`), what reacts to files and failures (`sensors`).
 """

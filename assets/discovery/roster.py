@@ -14,7 +14,7 @@ from assets.discovery.engine.pacer import Pacer
 from assets.discovery.handler_modules import Handler, import_handlers
 from assets.discovery.job_model import Job, JobsFile
 from assets.discovery.job_plans import job_plan
-from assets.discovery.jobs_file import jobs_path, load_jobs
+from assets.discovery.jobs_file import SHIPPED, jobs_path, load_jobs
 from assets.discovery.ledger.plans import JobPlan
 from assets.discovery.readers.jobs_today import JobToday
 
@@ -33,11 +33,16 @@ class Roster:
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
-        """Read a jobs file, by default the one of `jobs_path`; neither network nor ledger is touched."""
+        """Read a jobs file, by default the one of `jobs_path`; neither network nor ledger is touched.
+
+        Without its shipped file (the package of another pipeline leaves it out) there are no jobs.
+        """
         path = path or jobs_path()
+        if path == SHIPPED and not path.exists():
+            return cls(path)
         try:
-            jobs_file = load_jobs(path)
-            return cls(path, jobs_file, import_handlers(jobs_file))
+            jobs = load_jobs(path)
+            return cls(path, jobs, import_handlers(jobs))
         except ConfigurationError as problem:
             return cls(path, problem=problem)
 

@@ -1,5 +1,6 @@
 """Work in a thread beside the one that was asked for it, so that this one can be interrupted."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from threading import Event, Thread
@@ -8,6 +9,8 @@ from typing import Final, TypeVar
 TELL_EVERY_S: Final = 15.0
 
 _Result = TypeVar("_Result")
+
+_log = logging.getLogger("quintet.discovery")
 
 
 def beside(work: Callable[[], _Result], stop: Event, patience_s: float, tell: Callable[[], None]) -> _Result:
@@ -21,7 +24,7 @@ def beside(work: Callable[[], _Result], stop: Event, patience_s: float, tell: Ca
         work: what to do; it ends soon after `stop` is set.
         stop: what asks the work to end.
         patience_s: how many seconds it may take to.
-        tell: called every 15 s while the work lasts.
+        tell: called every 15 s while the work lasts; its errors are logged and end nothing.
     """
     outcome: Future[_Result] = Future()
 
@@ -34,9 +37,16 @@ def beside(work: Callable[[], _Result], stop: Event, patience_s: float, tell: Ca
     Thread(target=run, name="discovery-run", daemon=True).start()
     try:
         while not wait([outcome], timeout=TELL_EVERY_S).done:
-            tell()
+            _try(tell)
     except BaseException:
         stop.set()
         wait([outcome], timeout=patience_s)
         raise
     return outcome.result()
+
+
+def _try(tell: Callable[[], None]) -> None:
+    try:
+        tell()
+    except Exception:  # noqa: BLE001 - whatever keeps progress from being told, the work goes on.
+        _log.exception("How far the run has come could not be told; the run goes on.")

@@ -4,25 +4,77 @@ Not here: claims alone (`discovery_claims`).
 """
 
 import asyncio
+import logging
 from pathlib import Path
+from typing import Final
 
+import dagster as dg
+
+from assets.discovery.assets import assets_of
+from assets.discovery.checks import items_key
 from assets.discovery.engine.context import RunContext
 from assets.discovery.engine.pacer import Pacer
+from assets.discovery.engine.registry import ResourceRegistry
 from assets.discovery.engine.run import drain_job, run_job
-from scripts.benchmarks.discovery_jobs import job_of, registry, write_source
+from assets.discovery.roster import Roster
+from jobs.discovery import drain_job_name, jobs_of
+from resources.object_store import LocalObjectStore
+from scripts.benchmarks.discovery_jobs import JOB, job_of, jobs_text, registry, write_source
 from scripts.benchmarks.lines import BenchmarkFailed, Line, Part, Stopwatch
+
+_TARGET_S: Final = 5
 
 
 def measure_drain(root: Path, rows: int) -> Part:
-    """Drain so many items of one stage whose handler takes no time."""
+    """Drain so many items of one stage whose handler takes no time, by the engine alone and in Dagster."""
+    plain = _by_the_engine(_discovered(root / "engine", rows), rows)
+    in_dagster = _in_dagster(root / "dagster", _discovered(root / "dagster", rows), rows)
+    more = (in_dagster.wall - plain.wall) / rows * 1000
+    note = f"Dagster, its runs and a record of each item, costs {more:.1f} ms an item more."
+    return Part(f"drain: {rows:,} items of one stage", [plain, in_dagster], [note])
+
+
+def _discovered(root: Path, rows: int) -> ResourceRegistry:
+    root.mkdir()
     write_source(root, rows)
     resources = registry(root)
-    job, pacer = job_of(resources), Pacer.of(resources.jobs)
-    runner = resources.jobs.runner_of(job)
+    job = job_of(resources)
+    runner, pacer = resources.jobs.runner_of(job), Pacer.of(resources.jobs)
     asyncio.run(run_job(job, runner, pacer, resources, RunContext(discover_only=True)))
+    return resources
+
+
+def _by_the_engine(resources: ResourceRegistry, rows: int) -> Line:
+    job = job_of(resources)
+    runner, pacer = resources.jobs.runner_of(job), Pacer.of(resources.jobs)
     watch = Stopwatch()
     summary = asyncio.run(drain_job(job, runner, pacer, resources, RunContext(single_pass=True)))
-    plain = Line("drain, no mirroring", *watch.lap(), rows, "items", seconds=5)
+    line = Line("drain, no mirroring", *watch.lap(), rows, "items", seconds=_TARGET_S)
     if summary.items_done != rows:
         raise BenchmarkFailed(f"{summary.items_done:,} of {rows:,} items are done ({summary.stopped})")
-    return Part(f"drain: {rows:,} items of one stage", [plain])
+    return line
+
+
+def _in_dagster(root: Path, resources: ResourceRegistry, rows: int) -> Line:
+    """The Dagster job in this process, run until every item is recorded: some hundreds of them a run."""
+    (root / "jobs.yaml").write_text(jobs_text(), encoding="utf-8")
+    roster = Roster.load(root / "jobs.yaml")
+    store = LocalObjectStore(root=str(root / "storage"))
+    location = dg.Definitions(
+        assets=assets_of(roster),
+        jobs=jobs_of(roster),
+        resources={"ledger": resources.ledgers, "http": resources.webs, "object_store": store},
+    )
+    job = location.resolve_job_def(drain_job_name(JOB))
+    logging.getLogger("dagster").setLevel(logging.ERROR)
+    watch, runs, recorded = Stopwatch(), 0, 0
+    with dg.DagsterInstance.local_temp(str(root)) as instance:
+        while recorded < rows:
+            before, runs = recorded, runs + 1
+            job.execute_in_process(instance=instance)
+            recorded = len(instance.get_materialized_partitions(items_key(JOB)))
+            if recorded == before:
+                raise BenchmarkFailed(
+                    f"run {runs} recorded nothing; {recorded:,} of {rows:,} items are known"
+                )
+        return Line(f"drain in Dagster, all recorded, {runs} runs", *watch.lap(), rows, "items")

@@ -28,16 +28,20 @@ def write_source(root: Path, lines: int) -> None:
             file.write(f'{{"id": "item-{number:08}", "title": "Number {number}", "pad": "{"x" * 40}"}}\n')
 
 
-def registry(root: Path, stages: Sequence[str] = ("work",), claim_batch: int = 25) -> ResourceRegistry:
-    """What a run of the benchmark's job uses. Its ledger lies in `root`."""
+def jobs_text(stages: Sequence[str] = ("work",), claim_batch: int = 25) -> str:
+    """The jobs file."""
     job = {
         "name": JOB,
         "discovery": {"strategy": "table_file", "params": {"path": SOURCE, "key_columns": ["id"]}},
         "runner": {"claim_batch": claim_batch},
         "stages": [{"name": name, "handler": HANDLER} for name in stages],
     }
-    text = yaml.safe_dump({"version": 1, "jobs": [job]})
-    jobs = parse_jobs(text, root / "jobs.yaml")
+    return yaml.safe_dump({"version": 1, "jobs": [job]})
+
+
+def registry(root: Path, stages: Sequence[str] = ("work",), claim_batch: int = 25) -> ResourceRegistry:
+    """What a run of the benchmark's job uses. Its ledger lies in `root`."""
+    jobs = parse_jobs(jobs_text(stages, claim_batch), root / "jobs.yaml")
     return ResourceRegistry(
         ledgers=Ledger(folder=str(root / "ledger")), jobs=jobs, handlers=import_handlers(jobs), webs=Http()
     )

@@ -20,11 +20,14 @@ def main(root: str) -> None:
     connections: list[str] = []
     changes: list[str] = []
     processes: list[str] = []
+    databases: list[str] = []
 
     def watch(event: str, arguments: tuple) -> None:
         writes = event == "open" and arguments[2] & WRITING and arguments[0] != os.devnull
         if event in NETWORK:
             connections.append(f"{event} {arguments[1:]!r}")
+        elif event == "sqlite3.connect":
+            databases.append(str(arguments[0]))
         elif event in PROCESSES:
             processes.append(f"{event} {arguments!r}")
         elif event in CHANGES or writes:
@@ -41,6 +44,7 @@ def main(root: str) -> None:
         "connections": connections,
         "changes": changes,
         "processes": processes,
+        "databases": databases,
         "modules": sorted(sys.modules),
     }
     print(json.dumps(result))

@@ -28,7 +28,7 @@ def test_rows_that_are_left_over_end_the_benchmark(tmp_path, monkeypatch):
         (discovery_rows.measure_upserts, ["upsert, all new", "upsert, all unchanged"]),
         (discovery_rows.measure_source, ["discover a table file"]),
         (discovery_rows.measure_reads, ["discover", "claim and finish, one process", "status", "doctor"]),
-        (measure_drain, ["drain, no mirroring"]),
+        (measure_drain, ["drain, no mirroring", "drain in Dagster, all recorded, 1 runs"]),
     ],
 )
 def test_every_part_measures_what_it_names(measure, names, tmp_path):

@@ -18,6 +18,8 @@ def handle(work: Work):
     match work.data.get("do"):
         case "fail":
             raise PermanentFailure(f"{work.key} cannot be worked on")
+        case "fail_later" if work.stage == "more":
+            raise PermanentFailure(f"{work.key} cannot be worked on any more")
         case "retry":
             raise TransientFailure(f"{work.key} is not there yet")
         case "skip":

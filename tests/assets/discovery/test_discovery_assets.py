@@ -1,8 +1,6 @@
 """The assets of discovery in real runs: what they do with the ledger, and what Dagster has of it."""
 
-import os
-import signal
-import threading
+import json
 
 import dagster as dg
 import pytest
@@ -10,10 +8,8 @@ import pytest
 from assets.discovery.assets import JOBS_FILE
 from assets.discovery.checks import check_specs, discovered_key, items_key
 from assets.discovery.engine.registry import utc_now
-from assets.discovery.ledger import claims, pauses, schema
-from assets.discovery.ledger.claims import Worker
+from assets.discovery.ledger import pauses, schema
 from assets.discovery.partitions import SEQUENCE
-from tests.assets.discovery import dagster_handlers
 from tests.assets.discovery.dagster_worlds import NAME, World, failure, job, partitions
 
 pytestmark = pytest.mark.materialise
@@ -103,6 +99,16 @@ def test_a_backfill_in_one_run_works_on_its_items_alone_and_records_each_that_is
     assert world.launch(*chosen).success
     assert sorted(world.recorded()) == sorted(chosen)
     assert sorted(world.statuses().values()) == ["done", "done", "done", "pending", "pending"]
+
+
+def test_items_that_were_asked_for_by_name_are_not_cut_off_by_the_time_of_a_drain(tmp_path, instance):
+    world = World(tmp_path, instance, job(runner={"concurrency": 1, "drain_max_s": 0.001}))
+    world.show("a", "b", "c")
+    world.run("discover")
+    assert world.run("drain").success
+    assert world.observed()["stopped"] == "time"
+    assert world.launch(*world.instance.get_dynamic_partitions(f"discovery_{NAME}")).success
+    assert set(world.statuses().values()) == {"done"}
 
 
 def test_an_item_that_fails_alone_is_not_recorded_and_fails_no_run(world):
@@ -215,96 +221,6 @@ def test_an_open_breaker_is_the_reason_in_the_run(tmp_path, instance):
     assert "work" in told["reason"]
 
 
-def test_a_drain_leaves_the_items_to_another_run_of_dagster_that_works_on_them(world):
-    world.show("a", "b")
-    world.run("discover")
-    other = held_by(world, dg.DagsterRunStatus.STARTED)
-    assert world.run("drain").success
-    told = world.observed()
-    assert told["stopped"] == "already_draining"
-    assert other in told["reason"]
-    assert set(world.statuses().values()) == {"pending", "in_progress"}
-
-
-def test_leases_of_a_command_line_keep_no_drain_away(world):
-    world.show("a", "b")
-    world.run("discover")
-    lease(world, "f" * 32)
-    assert world.run("drain").success
-    assert world.observed()["stopped"] == "drained"
-    assert sorted(world.statuses().values()) == ["done", "in_progress"]
-
-
-@pytest.mark.parametrize("status", [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED])
-def test_a_run_that_ended_frees_its_leases_before_they_expire(world, status):
-    """E10."""
-    world.show("a", "b")
-    world.run("discover")
-    ended = held_by(world, status)
-    assert world.run("discover").success
-    assert set(world.statuses().values()) == {"pending"}
-    ((run_id, outcome),) = world.query("SELECT run_id, outcome FROM attempts")
-    assert (run_id, outcome) == (ended, "lost")
-
-
-def held_by(world: World, status: dg.DagsterRunStatus) -> str:
-    """A run of Dagster that holds a lease which is good for an hour; its id."""
-    drain = world.defs.resolve_job_def(f"discovery_{NAME}_drain")
-    run = world.instance.create_run_for_job(drain, status=status)
-    lease(world, run.run_id)
-    return run.run_id
-
-
-def lease(world: World, run_id: str) -> None:
-    plan = world.roster.plan(world.roster.jobs[0])
-    with world.writing() as connection:
-        worker = Worker(f"elsewhere:1:1:{run_id}", run_id, 3_600_000)
-        assert len(claims.claim(connection, plan, worker, 1, utc_now()).claims) == 1
-
-
-def test_two_drains_at_once_work_on_no_stage_twice(tmp_path):
-    """E44, launched by hand: no tag keeps them apart."""
-    home = tmp_path / "dagster_of_the_test"
-    home.mkdir()
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
-        world = World(tmp_path, instance)
-        world.show(*(f"k{n}" for n in range(30)))
-        world.run("discover")
-        results: list[dg.ExecuteInProcessResult] = []
-        drains = [threading.Thread(target=lambda: results.append(world.run("drain"))) for _ in range(2)]
-        for drain in drains:
-            drain.start()
-        for drain in drains:
-            drain.join()
-        assert [result.success for result in results] == [True, True]
-        assert set(world.statuses().values()) == {"done"}
-        assert world.query("SELECT count(*), count(DISTINCT stage_id) FROM attempts") == [(30, 30)]
-        assert set(world.recorded()) == world.registered()
-
-
-def test_a_terminated_run_gives_its_leases_back_and_ends(world):
-    dagster_handlers.STARTED.clear()
-    dagster_handlers.GO_ON.clear()
-    world.show("b", a="block")
-    world.run("discover")
-
-    def terminate() -> None:
-        assert dagster_handlers.STARTED.wait(20)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    killer = threading.Thread(target=terminate)
-    killer.start()
-    result = world.run("drain")
-    killer.join()
-    assert not result.success
-    assert world.query("SELECT count(*) FROM item_stages WHERE status = 'in_progress'") == [(0,)]
-    outcomes = dict(
-        world.query("SELECT w.key, a.outcome FROM attempts AS a JOIN work_items AS w ON w.id = a.item_id")
-    )
-    assert outcomes["a"] == "released"
-    assert world.statuses()["a"] == "pending"
-
-
 @pytest.mark.parametrize("asset", [discovered_key(NAME), items_key(NAME)])
 def test_checks_can_be_asked_for_alone_and_nothing_else_happens(world, asset):
     world.show("a")
@@ -317,8 +233,9 @@ def test_checks_can_be_asked_for_alone_and_nothing_else_happens(world, asset):
         jobs=[dg.define_asset_job("check", selection=selection)],
     )
     before = world.query("SELECT count(*) FROM events")
-    assert defs.resolve_job_def("check").execute_in_process(instance=world.instance).success
-    assert world.checks()[spec.name].passed
+    result = defs.resolve_job_def("check").execute_in_process(instance=world.instance)
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert (evaluation.check_name, evaluation.passed) == (spec.name, True)
     assert world.query("SELECT count(*) FROM events") == before
 
 
@@ -353,6 +270,17 @@ def test_a_ledger_of_a_newer_version_is_refused_with_a_sentence(world):
     result = world.run("drain")
     assert not result.success
     assert "update Quintet" in failure(result)
+
+
+def test_no_credential_of_a_link_reaches_dagster(world):
+    item = {"id": "a", "url": "https://me:pass-word@example.com/x?token=abc123&page=2", "title": "t"}
+    (world.folder / "things.jsonl").write_text(json.dumps(item) + "\n")
+    world.run("discover")
+    world.run("drain")
+    assert latest(world, items_key(NAME))["url"] == "https://***@example.com/x?token=***&page=2"
+    logs = [str(entry) for run in world.instance.get_runs() for entry in world.instance.all_logs(run.run_id)]
+    assert len(logs) > 20
+    assert not [entry for entry in logs if "abc123" in entry or "pass-word" in entry]
 
 
 def test_a_jobs_file_with_mistakes_leaves_one_asset_that_says_them(world, caplog):

@@ -11,10 +11,12 @@ from assets.discovery import mirroring
 from assets.discovery.checks import items_key
 from assets.discovery.engine.registry import utc_now
 from assets.discovery.keys import partition_key
-from assets.discovery.ledger import by_hand, jobs, mirror, schema
+from assets.discovery.ledger import by_hand, events, jobs, mirror, schema
 from assets.discovery.ledger.mirror import DoneItem
 from assets.discovery.mirroring import registration
 from tests.assets.discovery.dagster_worlds import NAME, World, job, partitions
+
+pytestmark = pytest.mark.materialise
 
 
 @pytest.fixture
@@ -147,7 +149,17 @@ def test_items_that_are_gone_or_beyond_the_limit_are_passed_over(tmp_path, insta
     with world.writing() as connection:
         row = jobs.standing(connection, NAME)
         assert row is not None
+        assert row.mirror_seq == events.last_seq(connection, NAME)
         assert mirror.done_since(connection, NAME, ["work"], row.mirror_seq, 10) == []
+
+
+def test_an_item_that_came_half_way_is_not_told_and_takes_nobodys_place(tmp_path, instance):
+    world = World(tmp_path, instance, job(stages=("work", "more")))
+    drained(world, "c", a="fail_later", b="fail_later")
+    book = Book()
+    assert tell(world, book, at_most=1) == mirroring.Mirrored(recorded=1, is_behind=True)
+    assert [key for key, _ in book.records] == partitions("c")
+    assert tell(world, book) == mirroring.Mirrored()
 
 
 def test_a_job_that_the_ledger_does_not_know_has_nothing_to_tell(world):
@@ -178,7 +190,6 @@ def test_registration_holds_the_newest_and_never_more_than_the_limit(items, know
     assert registration(newest, after, limit) == ([], [])
 
 
-@pytest.mark.materialise
 def test_a_drain_of_a_thousand_items_is_one_run_and_the_next_tells_the_rest(tmp_path, instance):
     """E43."""
     world = World(tmp_path, instance, job(runner={"concurrency": 16, "claim_batch": 50}))
@@ -198,7 +209,6 @@ def test_a_drain_of_a_thousand_items_is_one_run_and_the_next_tells_the_rest(tmp_
     assert len(world.recorded()) == 900
 
 
-@pytest.mark.materialise
 def test_a_real_instance_knows_what_it_was_told_although_the_mark_was_lost(tmp_path):
     home = tmp_path / "dagster_of_the_test"
     home.mkdir()
@@ -212,7 +222,6 @@ def test_a_real_instance_knows_what_it_was_told_although_the_mark_was_lost(tmp_p
         assert instance.get_materialized_partitions(items_key(NAME)) == set(partitions("a", "b", "c"))
 
 
-@pytest.mark.materialise
 def test_a_launch_and_the_next_drain_tell_of_one_end_once(world):
     world.show("a")
     world.run("discover")

@@ -67,3 +67,14 @@ def test_progress_is_told_while_the_work_lasts(impatient):
 
     assert beside(lambda: enough.wait(20), threading.Event(), 1, tell)
     assert len(told) >= 3
+
+
+def test_an_error_of_telling_ends_nothing_and_is_logged(impatient, caplog):
+    tried = threading.Event()
+
+    def tell() -> None:
+        tried.set()
+        raise OSError("the log is full")
+
+    assert beside(lambda: tried.wait(20), threading.Event(), 1, tell)
+    assert "the log is full" in caplog.text
