@@ -4,7 +4,9 @@ Pipelines:
 
 - `market`: a labelled, featured training table of 1-second bars, one file per month.
 - `aim`: ranked tyre recommendations per vehicle and size, in nine stages, one run per run date.
-- `dwh`: a day's image usage. So far its routing, days and manifests: no asset of it exists yet.
+- `dwh`: a day's image usage, one row per picture, on any Spark backend.
+- `discovery`: things found once, wherever they appear, and taken through stages within budget.
+- `beams`: an independent dose check of delivered proton beams. So far its domain: no asset of it exists yet.
 
 Inside a pipeline, `assets.py` holds the assets, `checks.py` the claims about them, `partitions.py` the
 partition definitions, and every other module a part of the domain, free of Dagster. Where a command line

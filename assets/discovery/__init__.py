@@ -3,8 +3,8 @@
     jobs file ──► a strategy finds candidates ──► items in the ledger ──► a handler for each stage ──► results
 
 The ledger (`ledger`, an SQLite file) is the truth; everything else reads it or writes to it. What users
-configure is one file, `jobs.yaml`. Dagster mirrors it: per job NAME the assets `discovery/NAME/discovered` and
-`discovery/NAME/items`, a partition per item.
+configure is one file, `jobs.yaml`. Dagster mirrors it: per job NAME the assets `discovery/NAME/discovered`
+and `discovery/NAME/items`, a partition per item.
 
 In Dagster: `assets`, `partitions` and `checks` are what the web UI shows; `steps` is how a run of them works,
 `side_work` keeps it interruptible, `run_facts` and `pictures` are what it tells, `mirroring` what is recorded
