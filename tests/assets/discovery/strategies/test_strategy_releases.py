@@ -73,7 +73,10 @@ def test_a_release_of_pypi_is_known_by_the_one_name_of_its_project(site):
         ],
         "json_url": f"{site.url}/pypi/x/1.0/json",
     }
-    assert (first.title, first.url) == ("sample-package 1.0", "https://packages.example.org/project/sample-package/1.0/")
+    assert (first.title, first.url) == (
+        "sample-package 1.0",
+        "https://packages.example.org/project/sample-package/1.0/",
+    )
     assert first.published_at == 1_772_355_600_000  # The first of its files.
     assert (found.data[0]["files"], found.data[0]["yanked"], found.candidates[0].published_at) == (
         [],
