@@ -7,7 +7,7 @@ A handler's version says when its old results are stale. It may list what else t
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import find_spec
@@ -17,7 +17,8 @@ from typing import Any
 
 from assets.discovery.config_problems import ConfigurationError, unknown_word
 from assets.discovery.contract import Skip, Snooze, Work
-from assets.discovery.job_model import OWN_HANDLERS, JobsFile
+from assets.discovery.job_model import OWN_HANDLERS, JobsFile, module_of
+from assets.discovery.jobs_file import handlers_of_broken_file
 from assets.discovery.keys import canonical_json
 
 Outcome = Mapping[str, Any] | Skip | Snooze
@@ -50,6 +51,19 @@ def import_handlers(jobs_file: JobsFile) -> dict[str, Handler]:
     for job in jobs_file.jobs:
         for stage in job.chain:
             users.setdefault(stage.handler, []).append(f"{job.name}.{stage.name}")
+    handlers, problems = _imported(users)
+    if problems:
+        raise ConfigurationError(problems)
+    return handlers
+
+
+def with_bad_handlers(error: ConfigurationError, path: Path) -> ConfigurationError:
+    """The mistakes of a jobs file, and those of the handlers that it names: people hear of all at once."""
+    users = {module_of(handler): stages for handler, stages in handlers_of_broken_file(path).items()}
+    return ConfigurationError([*error.sentences, *_imported(users)[1]])
+
+
+def _imported(users: Mapping[str, Sequence[str]]) -> tuple[dict[str, Handler], list[str]]:
     handlers: dict[str, Handler] = {}
     problems: list[str] = []
     for module, stages in users.items():
@@ -57,9 +71,7 @@ def import_handlers(jobs_file: JobsFile) -> dict[str, Handler]:
             handlers[module] = import_handler(module)
         except _BadHandler as error:
             problems.append(f"handler {module} (of {', '.join(stages)}): {error}")
-    if problems:
-        raise ConfigurationError(problems)
-    return handlers
+    return handlers, problems
 
 
 def import_handler(module_name: str) -> Handler:
@@ -90,7 +102,8 @@ def _no_such_module(module_name: str) -> str:
     package, _, name = module_name.rpartition(".")
     if package != OWN_HANDLERS or find_spec(package) is None:
         return "there is no such module"
-    return unknown_word(name, "handler", own_handlers())
+    unknown = unknown_word(name, "handler", own_handlers())
+    return f"{unknown}; one of your own is named with its package, my_package.{name}"
 
 
 def own_handlers() -> list[str]:

@@ -63,6 +63,11 @@ OWN_HANDLERS = "assets.discovery.handlers"
 """Where a handler with a bare name is."""
 
 
+def module_of(handler: str) -> str:
+    """The module that a handler's name in the jobs file means."""
+    return handler if "." in handler else f"{OWN_HANDLERS}.{handler}"
+
+
 class Discovery(Keys):
     """Where a job looks, and when."""
 
@@ -233,7 +238,7 @@ class Job(Keys):
     def _complete(self, stage: Stage, before: tuple[str, ...]) -> ChainStage:
         return ChainStage(
             name=stage.name,
-            handler=stage.handler if "." in stage.handler else f"{OWN_HANDLERS}.{stage.handler}",
+            handler=module_of(stage.handler),
             needs=before if stage.needs is None else stage.needs,
             params={**self.params, **stage.params},
             concurrency=stage.concurrency,

@@ -84,6 +84,22 @@ def _broken_upstreams(jobs: Sequence[tuple[int, Mapping[str, Any]]]) -> Iterator
     yield from _cycle(upstreams, ("jobs",), "jobs read each other's results in a circle (upstream_results)")
 
 
+def handlers_named(document: Any) -> dict[str, list[str]]:
+    """The handlers that a file names, as they are written, and by which stages; also if it has mistakes.
+
+    What cannot be the name of a module is left out: the model says so itself.
+    """
+    users: dict[str, list[str]] = {}
+    for _, job in _objects(_get(document, "jobs")):
+        stages = [stage for _, stage in _objects(job.get("stages"))]
+        for part in (job, *stages):
+            handler = part.get("handler")
+            if isinstance(handler, str) and all(word.isidentifier() for word in handler.split(".")):
+                stage = handler.rpartition(".")[2] if part is job else part.get("name")
+                users.setdefault(handler, []).append(f"{job.get('name')}.{stage}")
+    return users
+
+
 def _stage_names(job: Mapping[str, Any]) -> Iterator[str]:
     handler = job.get("handler")
     if isinstance(handler, str):

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from assets.discovery import yaml_text
 from assets.discovery.config_problems import ConfigurationError, Problem, problems_of
 from assets.discovery.job_model import JobsFile
-from assets.discovery.job_rules import broken_rules
+from assets.discovery.job_rules import broken_rules, handlers_named
 from assets.discovery.yaml_text import YamlDocument, read_yaml
 from assets.failures import PermanentFailure
 
@@ -45,6 +45,14 @@ def load_jobs(path: Path | None = None) -> JobsFile:
     except UnicodeDecodeError:
         raise ConfigurationError([f"the jobs file {path} is no UTF-8; save it as UTF-8"]) from None
     return parse_jobs(text, path)
+
+
+def handlers_of_broken_file(path: Path) -> dict[str, list[str]]:
+    """The handlers that a jobs file with mistakes names, and by which stages; none if it cannot be read."""
+    try:
+        return handlers_named(read_yaml(path.read_text(encoding="utf-8-sig")).value)
+    except (OSError, UnicodeDecodeError, PermanentFailure):
+        return {}
 
 
 def parse_jobs(text: str, path: Path) -> JobsFile:

@@ -11,7 +11,7 @@ from typing import Self
 
 from assets.discovery.config_problems import ConfigurationError
 from assets.discovery.engine.pacer import Pacer
-from assets.discovery.handler_modules import Handler, import_handlers
+from assets.discovery.handler_modules import Handler, import_handlers, with_bad_handlers
 from assets.discovery.job_model import Job, JobsFile
 from assets.discovery.job_plans import job_plan
 from assets.discovery.jobs_file import SHIPPED, jobs_path, load_jobs
@@ -42,6 +42,9 @@ class Roster:
             return cls(path)
         try:
             jobs = load_jobs(path)
+        except ConfigurationError as problem:
+            return cls(path, problem=with_bad_handlers(problem, path))
+        try:
             return cls(path, jobs, import_handlers(jobs))
         except ConfigurationError as problem:
             return cls(path, problem=problem)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from assets.discovery.config_problems import ConfigurationError
 from assets.discovery.engine.registry import ResourceRegistry, utc_now
-from assets.discovery.handler_modules import Handler, import_handlers
+from assets.discovery.handler_modules import Handler, import_handlers, with_bad_handlers
 from assets.discovery.job_model import JobsFile
 from assets.discovery.jobs_file import jobs_path, load_jobs
 from assets.discovery.ledger.plans import JobPlan
@@ -50,8 +50,12 @@ class Workplace:
 
     @cached_property
     def jobs_file(self) -> JobsFile:
-        """The jobs. Raises `ConfigurationError` with every mistake in their file."""
-        return load_jobs(jobs_path(self.environment))
+        """The jobs. Raises `ConfigurationError` with every mistake in their file, and in their handlers."""
+        path = jobs_path(self.environment)
+        try:
+            return load_jobs(path)
+        except ConfigurationError as error:
+            raise with_bad_handlers(error, path) from None
 
     @cached_property
     def handlers(self) -> Mapping[str, Handler]:

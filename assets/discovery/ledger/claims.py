@@ -144,7 +144,7 @@ def _of_job(connection: sqlite3.Connection, job_id: str, now: int) -> Refusal | 
     elif not enabled:
         refusal = Refusal("disabled", f"The job {job_id} is disabled in the jobs file.")
     elif paused:
-        text = f"The job {job_id} is paused: {reason or 'no reason given'}."
+        text = f"The job {job_id} is paused: {(reason or 'no reason given').rstrip('.')}."
         refusal = Refusal("paused", text, until=resume_at)
     elif over_budget_until is not None and over_budget_until > now:
         refusal = Refusal("over_budget", f"The job {job_id} is over its budget.", until=over_budget_until)

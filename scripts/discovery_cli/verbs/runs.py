@@ -183,6 +183,7 @@ def _counters(discovery: DiscoverySummary, names: tuple[str, ...]) -> dict[str, 
 
 
 def _notes(summary: RunSummary) -> tuple[str, ...]:
-    """Why it failed or stopped, each said once."""
+    """Why it failed or stopped, each said once, and how a pause ends."""
     error = None if summary.discovery is None else summary.discovery.error
-    return tuple(dict.fromkeys(note for note in (error, summary.stopped_reason) if note))
+    remedy = f"`inv jobs.unpause -j {summary.job}` ends the pause." if summary.stopped == "paused" else ""
+    return tuple(dict.fromkeys(note for note in (error, summary.stopped_reason, remedy) if note))

@@ -55,6 +55,14 @@ def test_a_mistake_leaves_no_job_and_is_said(path, text, sentence):
     assert sentence in str(roster.problem)
 
 
+def test_mistakes_of_the_file_and_of_handlers_are_said_at_once(path):
+    wrong = job() | {"stages": [{"name": "a", "handler": "os.path"}]}
+    path.write_text(yaml.safe_dump({"version": 1, "jbos": [], "jobs": [wrong]}))
+    problem = str(Roster.load(path).problem)
+    assert "unknown key 'jbos'" in problem
+    assert "handler os.path" in problem
+
+
 def test_a_job_is_what_its_readers_get_of_a_command_line(path):
     limited = [job("one", pace={"limiter": "shared"}), job("two", pace={"rate": 1, "per_s": 1}), job("three")]
     limiters = {"shared": [{"rate": 1, "per_s": 1}]}

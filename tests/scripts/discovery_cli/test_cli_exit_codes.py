@@ -45,12 +45,15 @@ def test_a_failed_discovery_exits_1_and_says_why(desk: Desk, verb: str):
 
 def test_a_paused_job_exits_3_and_does_nothing(desk: Desk):
     desk.jobs(words("a"))
-    inv("jobs.pause", "-j", "words", "--reason", "the service moves house")
+    inv("jobs.pause", "-j", "words", "--reason", "the service moves house.")
 
     ended = inv("jobs.run", "-j", "words", "--json")
 
     assert (ended.code, ended.document["stopped"]) == (3, "paused")
-    assert "the service moves house" in ended.err
+    assert ended.err.splitlines() == [
+        "The job words is paused: the service moves house.",
+        "`inv jobs.unpause -j words` ends the pause.",
+    ]
     assert rows("SELECT count(*) FROM work_items") == [(0,)]
 
 

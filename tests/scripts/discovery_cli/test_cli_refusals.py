@@ -65,6 +65,25 @@ def test_a_broken_jobs_file_is_told_whole_before_the_ledger_is_touched(desk: Des
     assert not quintet_home().exists()
 
 
+def test_handlers_that_are_none_are_told_with_the_other_mistakes_of_the_file(desk: Desk):
+    stages = [
+        {"name": "fetch", "handler": "ftch"},
+        {"name": "read", "handler": "assets.failures"},
+        {"name": "score", "handler": "no module"},
+        {"name": "tell", "handler": "report"},
+    ]
+    desk.jobs(words("a", timezone="Mars/Base", stages=stages))
+
+    said = refused("jobs.list").splitlines()
+
+    assert len(said) == 4
+    assert ("Mars/Base" in said[0], "no module" in said[1]) == (True, True)
+    assert "(of words.fetch): unknown handler 'ftch'; the nearest is 'fetch'" in said[2]
+    assert "my_package.ftch" in said[2]
+    assert "handler assets.failures (of words.read)" in said[3]
+    assert not quintet_home().exists()
+
+
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "doctor"])
 def test_a_handler_that_is_none_is_named_before_the_ledger_is_touched(desk: Desk, verb: str):
     desk.jobs(words("a", stages=[{"name": "fetch", "handler": "assets.failures"}]))
