@@ -46,8 +46,9 @@ def build_defs(
     if unknown := sorted(overrides.keys() - resources.keys()):
         known = ", ".join(sorted(resources))
         raise ValueError(f"No resource is called {', '.join(unknown)}; override one of: {known}.")
+    chosen = {**resources, **overrides}
     roster = Roster.load()
-    jobs_of_discovery = discovery_jobs.jobs_of(roster)
+    jobs_of_discovery = discovery_jobs.jobs_of(roster, chosen)
     return dg.Definitions(
         assets=[
             market_assets.raw_bars,
@@ -76,7 +77,7 @@ def build_defs(
             alerts.run_failure_alert,
             alerts.run_recovery_notice,
         ],
-        resources={**resources, **overrides},
+        resources=chosen,
         # A run that asks for none by name gets Dagster's usual one.
         loggers={"console": dg.colored_console_logger, "plain": plain_logger},
         # A step that needs cores brings its own pool; a process per step would cost 2 s each.

@@ -5,9 +5,10 @@ time; runs that a person launches carry none and go beside them, kept apart by t
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import dagster as dg
@@ -48,10 +49,14 @@ def drain_job_name(job_name: str) -> str:
     return f"discovery_{job_name}_drain"
 
 
-def jobs_of(roster: Roster) -> list[AnyJob]:
-    """Two for each job of the jobs file, and the doctor."""
+def jobs_of(roster: Roster, resources: Mapping[str, object] = MappingProxyType({})) -> list[AnyJob]:
+    """Two for each job of the jobs file, and the doctor.
+
+    `resources` are those of the location. Given here, Dagster need not make the sensors of a job that lacks
+    them anew, which it warns of on standard error (1.13.27).
+    """
     return [
-        *(made for job in roster.jobs for made in (_discover_job(job), _drain_job(roster, job))),
+        *(made for job in roster.jobs for made in (_discover_job(job), _drain_job(roster, job, resources))),
         doctor_job(roster),
     ]
 
@@ -64,7 +69,7 @@ def _discover_job(job: Job) -> AnyJob:
     )
 
 
-def _drain_job(roster: Roster, job: Job) -> dg.JobDefinition:
+def _drain_job(roster: Roster, job: Job, resources: Mapping[str, object]) -> dg.JobDefinition:
     @dg.op(name=f"discovery__{job.name}__drain", description="Claim until nothing is claimable.")
     def drain_items(
         context: dg.OpExecutionContext, ledger: Ledger, http: Http, object_store: ObjectStore
@@ -74,6 +79,7 @@ def _drain_job(roster: Roster, job: Job) -> dg.JobDefinition:
     @dg.job(
         name=drain_job_name(job.name),
         description=f"Take all that waits of {job.name} through its stages, then record what is done.",
+        resource_defs={key: resources[key] for key in ("ledger", "http", "object_store") if key in resources},
     )
     def drain_of_job() -> None:
         drain_items()
