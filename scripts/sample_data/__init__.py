@@ -6,6 +6,12 @@
   CAMs) and `aim_products`
 - `aim_sales`, `aim_runlist`, `aim_events`: what feed, work list and shoppers say about it
 - `aim_event_texts`: the pieces of JSON of an event; `aim_draws`: how all of them draw
+- `beams`: cases of the beams pipeline below a scan root, sound or with one thing wrong; its `write_case`
+  serves tests, demo and benchmarks
+- `beams_case`: the plan, deliveries and files of one case, made of `beams_fields` (what is planned),
+  `beams_plan` (as DICOM) and `beams_logs` (as the machine logs it)
+- `beams_corruptions`: what can be wrong, with `beams_plan_corruptions` and `beams_delivery_corruptions`
+- `beams_engine`, `beams_nvidia_smi`: programs that stand in for the GPU engine and for `nvidia-smi`
 - `dwh`: raw images and promotions of the dwh pipeline under a folder that stands for its bucket; its
   `write_inputs`, `raw_lines`, `promotions` and `expected` serve tests and benchmarks
 - `dwh_records`: where a day's raw records lie and what is wrong with them; `dwh_variants` says what can be,

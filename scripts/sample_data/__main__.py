@@ -6,9 +6,9 @@ Exit codes: 0 done, 1 a file could not be written, 2 wrong usage.
 import argparse
 from collections.abc import Sequence
 
-from scripts.sample_data import aim, dwh, market
+from scripts.sample_data import aim, beams, dwh, market
 
-PIPELINES = {"aim": aim, "dwh": dwh, "market": market}
+PIPELINES = {"aim": aim, "beams": beams, "dwh": dwh, "market": market}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
