@@ -265,5 +265,7 @@ def test_a_page_of_this_machine_is_read_but_leads_to_no_other_file(site, tmp_pat
 @given(st.text(st.characters(exclude_characters="\0"), max_size=200))
 def test_whatever_is_on_a_page_only_links_into_the_web_come_of_it(site_of_module, body):
     site = site_of_module
-    read = site.source(HtmlLinks(), site.answer("/", f"<p>{body}</p>{links('a')}", "text/html")).read()
+    # Half surrogates become bytes that are no UTF-8, as a broken page has them.
+    page = f"<p>{body}</p>{links('a')}".encode("utf-8", "surrogatepass")
+    read = site.source(HtmlLinks(), site.answer("/", page, "text/html")).read()
     assert all(data["url"].lower().startswith(("http://", "https://")) for data in read.data)
