@@ -19,6 +19,7 @@ Shared by all pipelines:
 - `retries`: the one translation of those kinds into Dagster's retries.
 - `recording`: one materialisation per finished key, also when a run covers many; progress lines.
 - `parallel`: a function over many keys, in processes of this machine.
+- `transactions`, `migrations`: SQLite ledgers: one writer at a time, schemas that only go forward.
 - `pictures`: a drawing as markdown for metadata, within a size cap.
 
 Not here: clients of other systems (`resources`), what starts a run (`sensors`, `jobs`), the wiring

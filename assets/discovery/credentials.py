@@ -95,12 +95,15 @@ def secrets_of(value: Any, environment: Mapping[str, str]) -> frozenset[str]:
 
 def hidden(text: str, secrets: Iterable[str]) -> str:
     """A text without these secrets, plain or as URLs and quoted texts write them, and as `shown` shows it."""
-    for written in sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True):
+    for written in sorted(
+        {form for secret in secrets for form in written_forms(secret)}, key=len, reverse=True
+    ):
         text = text.replace(written, HIDDEN)
     return shown(text)
 
 
-def _forms(secret: str) -> set[str]:
+def written_forms(secret: str) -> set[str]:
+    """A secret as texts may have it: plain, in a quoted text, in a URL."""
     quoted = {repr(secret)[1:-1], json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     in_urls = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
     return {secret} | quoted | in_urls

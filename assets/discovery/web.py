@@ -1,7 +1,8 @@
 """What this pipeline needs of the `http` resource: something that reads a document, and why it could not.
 
 The resource tells every error as a built-in one that carries `failure`, how work is to be treated then; here
-it becomes the failure of that kind. Not here: how documents are read, which is the resource's.
+it becomes the failure of that kind. Also here: the encoding of a text that does not name it. Not here: how
+documents are read, which is the resource's.
 """
 
 from collections.abc import Iterator, Mapping
@@ -39,6 +40,15 @@ class Web(Protocol):
     def fetch(self, url: str, **options: Any) -> Answer:
         """Read one document; the options are those of the resource."""
         ...
+
+
+def likely_encoding(content: bytes) -> str:
+    """The encoding of a text of which neither its host nor the text itself names one."""
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
 
 
 @contextmanager

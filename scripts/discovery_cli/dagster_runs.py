@@ -61,10 +61,9 @@ def ended_runs(instance: "DagsterInstance | None", run_ids: Collection[str]) -> 
     """Of these runs, those of Dagster that have ended. It knows none of those of the command line."""
     if instance is None or not run_ids:
         return frozenset()
-    from dagster import RunsFilter
+    from assets.discovery import steps
 
-    runs = instance.get_runs(RunsFilter(run_ids=list(run_ids)))
-    return frozenset(run.run_id for run in runs if run.is_finished)
+    return frozenset(steps.ended_runs(instance, run_ids))
 
 
 def recorded_partitions(instance: "DagsterInstance", job: str) -> frozenset[str]:

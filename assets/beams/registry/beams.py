@@ -21,8 +21,8 @@ from assets.beams.registry.instants import stamp
 from assets.beams.registry.leases import Lease
 from assets.beams.registry.rows import Beam, beam_of, case_of
 from assets.beams.registry.steps import StepOf
-from assets.beams.registry.transactions import transaction
 from assets.beams.states import BeamState, CaseState
+from assets.transactions import transaction
 
 _MILESTONES: Final[Mapping[BeamState, Milestone]] = {
     BeamState.PREPARED: Milestone.PREPARED,

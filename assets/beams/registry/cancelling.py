@@ -10,8 +10,8 @@ from assets.beams.registry import beams, moves, settling, steps
 from assets.beams.registry.instants import stamp
 from assets.beams.registry.rows import Beam, Case, beam_of, beams_of, case_of
 from assets.beams.registry.steps import Request, StepOf
-from assets.beams.registry.transactions import transaction
 from assets.beams.states import BeamState, CaseState
+from assets.transactions import transaction
 
 
 def cancel_case(connection: sqlite3.Connection, case_key: str, by: Request, now: datetime) -> Case:

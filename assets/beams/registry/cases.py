@@ -16,9 +16,9 @@ from assets.beams.registry import moves, recorded_failures, steps
 from assets.beams.registry.instants import stamp
 from assets.beams.registry.rows import Case, beam_of, beams_of, case_of
 from assets.beams.registry.steps import StepOf
-from assets.beams.registry.transactions import transaction
 from assets.beams.states import CASE_STATES, BeamState, CaseState, IllegalTransition
 from assets.failures import PermanentFailure
+from assets.transactions import transaction
 
 MANIFEST = "case_manifest"
 REPORT = "case_report"

@@ -13,8 +13,8 @@ from assets.beams.registry import beams
 from assets.beams.registry.beams import BeamWork
 from assets.beams.registry.instants import stamp
 from assets.beams.registry.rows import Unregistered
-from assets.beams.registry.transactions import transaction
 from assets.beams.states import CHECK_STATES, CheckState
+from assets.transactions import transaction
 
 
 @dataclass(frozen=True, slots=True)

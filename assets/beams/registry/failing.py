@@ -11,8 +11,8 @@ from assets.beams.registry import beams, cases, moves, recorded_failures, settli
 from assets.beams.registry.beams import BeamWork
 from assets.beams.registry.cases import CaseWork
 from assets.beams.registry.rows import Beam, beam_of, case_of
-from assets.beams.registry.transactions import transaction
 from assets.beams.states import BeamState
+from assets.transactions import transaction
 
 
 def fail_case(connection: sqlite3.Connection, work: CaseWork, failure: BeamFailure, now: datetime) -> None:

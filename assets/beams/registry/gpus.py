@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from assets.beams.nvidia_smi import Gpu, Inventory
 from assets.beams.registry.instants import stamp
-from assets.beams.registry.transactions import transaction
+from assets.transactions import transaction
 
 Status = Literal["idle", "held", "foreign", "small", "quarantined", "vanished", "unknown"]
 

@@ -19,7 +19,7 @@ from assets.beams.failures import BeamFailure, beam_failure
 from assets.beams.nvidia_smi import Inventory
 from assets.beams.registry import engine_faults
 from assets.beams.registry.instants import stamp
-from assets.beams.registry.transactions import transaction
+from assets.transactions import transaction
 
 HEARTBEAT: Final = timedelta(seconds=10)
 LIFETIME: Final = 3 * HEARTBEAT

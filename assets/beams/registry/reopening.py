@@ -20,9 +20,9 @@ from assets.beams.registry.instants import stamp
 from assets.beams.registry.leases import held_by_beam
 from assets.beams.registry.rows import Beam, Case, beam_of, beams_of, case_of
 from assets.beams.registry.steps import Request, StepOf
-from assets.beams.registry.transactions import transaction
 from assets.beams.states import BeamState, CaseState
 from assets.failures import PermanentFailure
+from assets.transactions import transaction
 
 Occasion = Literal["retry", "new_fingerprint", "rerun", "forced_rerun", "by_hand", "resume"]
 """`retry`: a retryable failure, by the sensor. `rerun`: by a person, within the retry limit; `forced_rerun`

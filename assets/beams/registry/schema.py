@@ -5,34 +5,16 @@ version is the file's own `user_version`. Not here: what the rows mean.
 """
 
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from assets.beams.registry.transactions import transaction
 from assets.failures import PermanentFailure
+from assets.migrations import Migration, migrated
 
 _FOLDER: Final = Path(__file__).with_name("sql")
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One step of the schema: from the version before it to `version`."""
-
-    version: int
-
-    def statements(self) -> Iterator[str]:
-        """The statements of its file, one by one: `executescript` would commit before it starts."""
-        pending = ""
-        for line in (_FOLDER / f"version_{self.version}.sql").read_text(encoding="utf-8").splitlines(True):
-            pending += line
-            if sqlite3.complete_statement(pending):
-                yield pending
-                pending = ""
-
-
-MIGRATIONS: Final = (Migration(1),)
+MIGRATIONS: Final = (Migration(1, folder=_FOLDER),)
 NEWEST: Final = MIGRATIONS[-1].version
 
 
@@ -50,17 +32,11 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...] = 
     Raises `RegistryTooNew` for a registry of a newer version. Processes that migrate at once wait for each
     other.
     """
-    applied: list[int] = []
-    for migration in migrations:
-        if version_of(connection) >= migration.version:
-            continue
-        with transaction(connection):
-            if version_of(connection) >= migration.version:
-                continue  # Another process was faster.
-            for statement in migration.statements():
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {migration.version:d}")
-        applied.append(migration.version)
+
+    def record(migration: Migration) -> None:
+        connection.execute(f"PRAGMA user_version = {migration.version:d}")
+
+    applied = migrated(connection, migrations, version_of, record)
     require_known(connection, migrations[-1].version)
     return applied
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+from assets.discovery.credentials import hidden
 from assets.discovery.doctor import (
     inconsistent_rows,
     leaked_secrets,
@@ -23,7 +24,7 @@ from assets.discovery.doctor.findings import IDS, Finding
 from assets.discovery.doctor.surroundings import Surroundings
 from assets.discovery.ledger import events, reconciliation
 from assets.discovery.ledger.events import Subject
-from assets.discovery.ledger.transactions import transaction
+from assets.transactions import transaction
 
 Check = Callable[[Case], Iterator[Finding]]
 
@@ -82,7 +83,7 @@ def examine(
         findings += _examined(Case(connection, jobs, now, surroundings))
     secrets = leaked_secrets.secrets_of(jobs, surroundings.environment)
     told = {
-        replace(finding, evidence=leaked_secrets.hidden(finding.evidence, secrets)): None
+        replace(finding, evidence=hidden(finding.evidence, secrets.values())): None
         for finding in findings
         if only is None or finding.job in (None, only)
     }
@@ -110,7 +111,7 @@ def fix(
     left = {(finding.id, finding.job) for finding in _of(case, _SAFE_TO_FIX)}
     secrets = leaked_secrets.secrets_of(jobs, surroundings.environment)
     fixed = [
-        replace(finding, evidence=leaked_secrets.hidden(finding.evidence, secrets))
+        replace(finding, evidence=hidden(finding.evidence, secrets.values()))
         for finding in before
         if (finding.id, finding.job) not in left
     ]

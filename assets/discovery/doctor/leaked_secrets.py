@@ -6,9 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote, quote_plus
 
-from assets.discovery.credentials import CREDENTIAL_NAMES, HIDDEN, shown
+from assets.discovery.credentials import CREDENTIAL_NAMES, shown, written_forms
 from assets.discovery.doctor.case import Case, StandingJob
 from assets.discovery.doctor.findings import Finding, Severity, found
 from assets.discovery.doctor.wording import counted
@@ -53,27 +52,13 @@ def secrets_of(jobs: Iterable[StandingJob], environment: Mapping[str, str]) -> d
     return {name: value for name, value in values.items() if len(value) >= SHORTEST_SECRET}
 
 
-def hidden(text: str, secrets: Mapping[str, str]) -> str:
-    """A text as people may see it: without the secrets, and without credentials in links."""
-    for value in secrets.values():
-        for form in _forms(value):
-            text = text.replace(form, HIDDEN)
-    return shown(text)
-
-
-def _forms(value: str) -> list[str]:
-    """A value as it may be written: plain, within JSON, within a link; long forms first."""
-    escaped = {json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(value)[1:-1]}
-    return sorted({value, quote(value, safe=""), quote_plus(value), *escaped}, key=len, reverse=True)
-
-
 def secret_in_events(case: Case) -> Iterator[Finding]:
     """Values of `env:NAME`, and credentials in links, in events, errors, results and configurations.
 
     A result may be a page that somebody else wrote, with links of its own: credentials in those only inform.
     """
     secrets = secrets_of(case.jobs, case.surroundings.environment)
-    forms = {name: _forms(value) for name, value in secrets.items()}
+    forms = {name: written_forms(value) for name, value in secrets.items()}
     values: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     links: defaultdict[tuple[str, Severity], Counter[str]] = defaultdict(Counter)
     for place in _PLACES:

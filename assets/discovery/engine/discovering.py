@@ -26,8 +26,8 @@ from assets.discovery.ledger.events import Subject
 from assets.discovery.ledger.items import Checkpoint, Counts, Listing, Sighting
 from assets.discovery.ledger.listings import Closed, Report
 from assets.discovery.ledger.plans import JobPlan
-from assets.discovery.ledger.transactions import transaction
 from assets.discovery.strategies.upstream_results import LedgerUpstream, Output, Upstream
+from assets.transactions import transaction
 
 STOPPED: Final = "The run was asked to stop; the next discovery goes on from here."
 SUSPICIOUS: Final = "The source listed far less than it used to, so nothing counts as missing."

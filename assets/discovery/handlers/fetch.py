@@ -17,7 +17,7 @@ from w3lib.encoding import html_to_unicode
 from assets.discovery.contract import Skip, Work
 from assets.discovery.stage_input import checked_params
 from assets.discovery.strategies.params import WebOptions
-from assets.discovery.web import Web, failures_of_the_web
+from assets.discovery.web import Web, failures_of_the_web, likely_encoding
 
 HANDLER_VERSION = 1
 
@@ -63,19 +63,10 @@ def _body(content: bytes, kind: str, declared: str) -> dict[str, str]:
     """The content as text, if it is one; bytes that its encoding does not have are replaced."""
     text = None
     if kind.startswith("text/") or kind.endswith(_TEXT_ENDINGS):
-        _, text = html_to_unicode(declared, content, auto_detect_fun=_likely_encoding)
-    elif _likely_encoding(content) == "utf-8":
+        _, text = html_to_unicode(declared, content, auto_detect_fun=likely_encoding)
+    elif likely_encoding(content) == "utf-8":
         text = content.decode("utf-8-sig")
     # No text has a NUL. What has one is something else, whatever its host says.
     if text is None or "\0" in text:
         return {"base64": base64.b64encode(content).decode("ascii")}
     return {"body": text}
-
-
-def _likely_encoding(content: bytes) -> str:
-    """The encoding where neither the host nor the document names one."""
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8"

@@ -52,7 +52,6 @@ Values and rules:
     transitions     the legal edges between statuses, and who may go them
     owners          who holds a lease, and whether that process still lives
     schema          the tables and their migrations (`sql/version_<n>.sql`)
-    transactions    BEGIN IMMEDIATE … COMMIT
 
 Not here: handlers and strategies, waiting and threads (the engine), files of big payloads, what people read.
 """

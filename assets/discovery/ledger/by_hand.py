@@ -7,8 +7,8 @@ from typing import Final, Literal
 from assets.discovery.ledger import events, stage_rows
 from assets.discovery.ledger.events import Subject
 from assets.discovery.ledger.plans import JobPlan, StagePlan
-from assets.discovery.ledger.transactions import transaction
 from assets.discovery.ledger.transitions import By, Status, require_legal
+from assets.transactions import transaction
 
 _RETRIED: Final[tuple[tuple[Status, ...], ...]] = (("failed",), ("cancelled",), ("done", "skipped"))
 

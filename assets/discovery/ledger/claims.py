@@ -16,7 +16,7 @@ from assets.discovery.ledger.budgets import Purse
 from assets.discovery.ledger.costs import Spender
 from assets.discovery.ledger.events import Subject
 from assets.discovery.ledger.plans import JobPlan, StagePlan
-from assets.discovery.ledger.transactions import transaction
+from assets.transactions import transaction
 
 _NO_BOUND: Final = 2**63 - 1
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from assets.discovery.ledger import costs, stage_rows
 from assets.discovery.ledger.plans import JobPlan, StagePlan
-from assets.discovery.ledger.transactions import transaction
+from assets.transactions import transaction
 
 _ONE_DAY_MS: Final = 86_400_000
 

@@ -38,8 +38,8 @@ from assets.discovery.ledger.outcomes import (
 )
 from assets.discovery.ledger.plans import JobPlan, StagePlan
 from assets.discovery.ledger.stage_rows import NO_FAILURE, Failure, Held
-from assets.discovery.ledger.transactions import transaction
 from assets.discovery.ledger.transitions import IllegalTransition, Status
+from assets.transactions import transaction
 
 _WANTED: Final[Mapping[type, Status]] = {
     Done: "done",

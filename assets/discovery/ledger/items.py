@@ -15,7 +15,7 @@ from assets.discovery.ledger import events, revisions, stage_rows
 from assets.discovery.ledger.events import Subject
 from assets.discovery.ledger.plans import JobPlan
 from assets.discovery.ledger.revisions import Content
-from assets.discovery.ledger.transactions import transaction
+from assets.transactions import transaction
 
 _EDITIONS_AT_ONCE: Final = 32
 

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from assets.discovery.ledger import events
 from assets.discovery.ledger.events import Subject
-from assets.discovery.ledger.transactions import transaction
+from assets.transactions import transaction
 
 JobState = Literal["orphaned", "disabled", "paused", "over_budget", "cooling", "complete", "running", "idle"]
 

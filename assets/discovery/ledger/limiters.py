@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assets.discovery.ledger.transactions import transaction
+from assets.transactions import transaction
 
 
 @dataclass(frozen=True, slots=True)

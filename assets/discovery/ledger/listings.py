@@ -14,7 +14,7 @@ from assets.discovery.ledger import events
 from assets.discovery.ledger.events import Subject
 from assets.discovery.ledger.items import Listing
 from assets.discovery.ledger.plans import JobPlan
-from assets.discovery.ledger.transactions import transaction
+from assets.transactions import transaction
 
 Outcome = Literal["ok", "not_modified", "anomalous", "failed"]
 

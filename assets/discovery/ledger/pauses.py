@@ -8,7 +8,7 @@ from typing import Literal
 
 from assets.discovery.ledger import breakers, events
 from assets.discovery.ledger.events import Subject
-from assets.discovery.ledger.transactions import transaction
+from assets.transactions import transaction
 
 PauseKind = Literal["manual", "auth", "code"]
 

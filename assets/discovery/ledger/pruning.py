@@ -4,7 +4,7 @@ import sqlite3
 from typing import Final
 
 from assets.discovery.ledger import events
-from assets.discovery.ledger.transactions import transaction
+from assets.transactions import transaction
 
 _DAY_MS: Final = 86_400_000
 

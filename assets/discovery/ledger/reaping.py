@@ -14,7 +14,7 @@ from assets.discovery.ledger import breakers, costs, events, revisions, stage_ro
 from assets.discovery.ledger.events import Subject
 from assets.discovery.ledger.plans import JobPlan, StagePlan
 from assets.discovery.ledger.stage_rows import Failure, Held
-from assets.discovery.ledger.transactions import transaction
+from assets.transactions import transaction
 
 LONGEST_WAIT_MS: Final = 10_000
 _ROWS_AT_ONCE: Final = 500  # A reaper must not keep the workers of other jobs waiting for seconds.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from assets.discovery.ledger import alignment, costs, limiters, owners, pauses, reaping, revisions
 from assets.discovery.ledger.plans import JobPlan
-from assets.discovery.ledger.transactions import transaction
+from assets.transactions import transaction
 
 
 class Reconciled(NamedTuple):

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from assets.discovery.ledger import events, stage_rows
 from assets.discovery.ledger.events import Subject
 from assets.discovery.ledger.plans import JobPlan
-from assets.discovery.ledger.transactions import transaction
+from assets.transactions import transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from assets.discovery.ledger import events
 from assets.discovery.ledger.events import Subject
-from assets.discovery.ledger.transactions import transaction
+from assets.transactions import transaction
 
 
 def started(

@@ -5,35 +5,16 @@ what the rows mean.
 """
 
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from assets.discovery.ledger.transactions import transaction
 from assets.failures import PermanentFailure
+from assets.migrations import Migration, migrated
 
 _FOLDER: Final = Path(__file__).with_name("sql")
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One step of the schema: from the version before it to `version`."""
-
-    version: int
-    note: str
-
-    def statements(self) -> Iterator[str]:
-        """The statements of its file, one by one: `executescript` would commit before it starts."""
-        pending = ""
-        for line in (_FOLDER / f"version_{self.version}.sql").read_text(encoding="utf-8").splitlines(True):
-            pending += line
-            if sqlite3.complete_statement(pending):
-                yield pending
-                pending = ""
-
-
-MIGRATIONS: Final = (Migration(1, "the first schema"),)
+MIGRATIONS: Final = (Migration(1, "the first schema", _FOLDER),)
 NEWEST: Final = MIGRATIONS[-1].version
 
 
@@ -52,20 +33,14 @@ def migrate(
 
     Raises `LedgerTooNew` for a ledger of a newer version. Processes that migrate at once wait for each other.
     """
-    applied: list[int] = []
-    for migration in migrations:
-        if version_of(connection) >= migration.version:
-            continue
-        with transaction(connection):
-            if version_of(connection) >= migration.version:
-                continue  # Another process was faster.
-            for statement in migration.statements():
-                connection.execute(statement)
-            connection.execute(
-                "INSERT INTO schema_version (version, applied_at, note) VALUES (?, ?, ?)",
-                (migration.version, now, migration.note),
-            )
-        applied.append(migration.version)
+
+    def record(migration: Migration) -> None:
+        connection.execute(
+            "INSERT INTO schema_version (version, applied_at, note) VALUES (?, ?, ?)",
+            (migration.version, now, migration.note),
+        )
+
+    applied = migrated(connection, migrations, version_of, record)
     require_known(connection, migrations[-1].version)
     return applied
 

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from assets.discovery.ledger import events, results, stage_rows
 from assets.discovery.ledger.events import Subject
 from assets.discovery.ledger.plans import JobPlan, StagePlan
-from assets.discovery.ledger.transactions import transaction
+from assets.transactions import transaction
 
 Reason = Literal["version", "input", "missing"]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from assets.discovery.strategies.link_filter import web_link
 from assets.discovery.strategies.web_source import Document, absolute_url
 from assets.discovery.strategies.xml_stream import all_text
+from assets.discovery.web import likely_encoding
 from assets.failures import PermanentFailure
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Page:
 
         declared = document.headers.get("Content-Type", "")
         kind = declared.partition(";")[0].strip().lower()
-        text = html_to_unicode(declared, document.body, auto_detect_fun=_likely_encoding)[1]
+        text = html_to_unicode(declared, document.body, auto_detect_fun=likely_encoding)[1]
         if kind not in _HTML_TYPES or "\0" in text or not _TAG.search(text):
             raise PermanentFailure(
                 f"{what} is no HTML{f' but {kind}' if kind else ''}; give the URL of a page."
@@ -132,12 +133,3 @@ def _text_of(element: "etree._Element") -> str:
     """What a reader sees of it, or what its author says that it is."""
     described = (element.get("title") or "", *(image.get("alt") or "" for image in element.iter("img")))
     return all_text(element) or next((" ".join(text.split()) for text in described if text.strip()), "")
-
-
-def _likely_encoding(content: bytes) -> str:
-    """The encoding where neither the host nor the page names one."""
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8"

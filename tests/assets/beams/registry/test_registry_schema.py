@@ -9,8 +9,9 @@ from contextlib import closing
 import pytest
 
 from assets.beams.registry import schema
-from assets.beams.registry.schema import Migration, RegistryTooNew, RegistryTooOld
-from assets.beams.registry.transactions import transaction
+from assets.beams.registry.schema import RegistryTooNew, RegistryTooOld
+from assets.migrations import Migration
+from assets.transactions import transaction
 from resources.ledger import Ledger
 from tests.assets.beams.registry.registry_worlds import CASE, interpreted, opened, rows
 

@@ -8,8 +8,8 @@ import pytest
 from assets.discovery.ledger import by_hand, claims, events, jobs, pauses
 from assets.discovery.ledger.finishing import Ended, finish
 from assets.discovery.ledger.outcomes import Failed, Released, Skipped, Snoozed
-from assets.discovery.ledger.transactions import transaction
 from assets.discovery.ledger.transitions import IllegalTransition
+from assets.transactions import transaction
 from tests.assets.discovery.ledger.ledger_worlds import EXACT, START, done, opened, plan, seen
 
 

@@ -17,7 +17,7 @@ from assets.discovery.ledger.listings import Report
 from assets.discovery.ledger.outcomes import RateLimited
 from assets.discovery.ledger.owners import Owner
 from assets.discovery.ledger.plans import RetryPolicy, StagePlan
-from assets.discovery.ledger.transactions import transaction
+from assets.transactions import transaction
 from tests.assets.discovery.ledger.ledger_worlds import EXACT, START, opened, plan, seen
 
 

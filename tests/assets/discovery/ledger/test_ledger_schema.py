@@ -5,8 +5,9 @@ import sqlite3
 import pytest
 
 from assets.discovery.ledger import schema
-from assets.discovery.ledger.schema import LedgerTooNew, LedgerTooOld, Migration
-from assets.discovery.ledger.transactions import transaction
+from assets.discovery.ledger.schema import LedgerTooNew, LedgerTooOld
+from assets.migrations import Migration
+from assets.transactions import transaction
 from resources.ledger import Ledger
 from tests.assets.discovery.ledger.ledger_worlds import START, World, plan, seen
 
