@@ -19,6 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
+from pydicom.valuerep import PersonName
 
 from assets.beams.failures import BeamFailure, beam_failure
 from assets.beams.keys import shown
@@ -49,11 +50,11 @@ class Item:
 
     def text(self, keyword: str) -> str:
         """A text without the blanks around it; several values as one text; empty where there is none."""
-        value = self._value(keyword)
-        parts = value if isinstance(value, MultiValue) else [value or ""]
-        if not all(isinstance(part, str) for part in parts):
-            raise self.refused(f"{keyword} is no text")
-        return "\\".join(parts).strip(" \0\t\r\n")
+        return self._joined(keyword, str, "text")
+
+    def name(self, keyword: str) -> str:
+        """The name of a person with its parts, by the rules of `text`."""
+        return self._joined(keyword, PersonName, "name")
 
     def required_text(self, keyword: str) -> str:
         """A text that must be there."""
@@ -98,6 +99,13 @@ class Item:
     ) -> BeamFailure:
         """The failure of this item."""
         return beam_failure(code, f"{self.where}: {problem}; {remedy}.")
+
+    def _joined(self, keyword: str, kind: type[str] | type[PersonName], called: str) -> str:
+        value = self._value(keyword)
+        parts = value if isinstance(value, MultiValue) else [value] if value else []
+        if not all(isinstance(part, kind) for part in parts):
+            raise self.refused(f"{keyword} is no {called}")
+        return "\\".join(map(str, parts)).strip(" \0\t\r\n")
 
     def _value(self, keyword: str) -> Any:
         try:

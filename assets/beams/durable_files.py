@@ -23,3 +23,19 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_whole(path: Path, content: bytes, *, staging: Path | None = None) -> None:
+    """Put a file in place, whole or not at all; what was under its name stays until then.
+
+    `staging` is a folder of the same file system for the unfinished file, where the file's own folder may
+    hold nothing else.
+    """
+    part = (staging or path.parent) / f".{path.name}.part"
+    part.unlink(missing_ok=True)
+    try:
+        write_new(part, content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    sync_folder(path.parent)
