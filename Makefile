@@ -13,8 +13,8 @@ PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long dev bench-aim bench-discovery bench-dwh bench-dwh-cluster bench-market \
-	dwh-package check lock clean
+.PHONY: help demo test test-long dev bench-aim bench-beams bench-discovery bench-dwh bench-dwh-cluster \
+	bench-market dwh-package check lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ dev: $(INSTALLED) ## the web UI and the daemon on this machine (PORT=3000)
 
 bench-aim: $(INSTALLED) ## time the aim pipeline against its baselines and targets (ARGS="--only ranker")
 	$(BIN)/python -m scripts.benchmarks.aim $(ARGS)
+
+bench-beams: $(INSTALLED) ## time logs, gamma, sensor and a whole case of beams against the targets (ARGS="--only case")
+	$(BIN)/python -m scripts.benchmarks.beams $(ARGS)
 
 bench-discovery: $(INSTALLED) ## time the ledger and engine of discovery against huey and the targets (ARGS="--only reads")
 	$(BIN)/python -m scripts.benchmarks.discovery $(ARGS)

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 import dagster as dg
 
 from assets.aim import assets as aim_assets
+from assets.beams import assets as beams_assets
 from assets.discovery import assets as discovery_assets
 from assets.discovery.roster import Roster
 from assets.dwh import assets as dwh_assets
 from assets.market import assets as market_assets
 from jobs import aim as aim_jobs
+from jobs import beams as beams_jobs
 from jobs import discovery as discovery_jobs
 from jobs import dwh as dwh_jobs
 from jobs import market as market_jobs
@@ -21,6 +23,7 @@ from jobs.loggers import plain_logger
 from resources.deployments import resources_for
 from sensors import aim as aim_sensors
 from sensors import alerts, dwh_events
+from sensors import beams as beams_sensors
 from sensors import discovery as discovery_sensors
 from sensors import dwh as dwh_sensors
 from sensors import market as market_sensors
@@ -56,6 +59,7 @@ def build_defs(
             *aim_assets.ASSETS,
             *dwh_assets.ASSETS,
             *discovery_assets.assets_of(roster),
+            *beams_assets.assets_of(chosen["dose_engine"]),
         ],
         jobs=[
             market_jobs.build_market_month,
@@ -64,6 +68,9 @@ def build_defs(
             dwh_jobs.filter_images,
             dwh_jobs.load_promos,
             *jobs_of_discovery,
+            beams_jobs.prepare_beam_case,
+            beams_jobs.check_beam_field,
+            beams_jobs.report_beam_case,
         ],
         schedules=[aim_jobs.aim_schedule, discovery_jobs.doctor_schedule(jobs_of_discovery)],
         sensors=[
@@ -74,6 +81,8 @@ def build_defs(
             dwh_sensors.dwh_promotions_sensor,
             dwh_events.dwh_event_sensor,
             *discovery_sensors.sensors_of(roster, jobs_of_discovery),
+            beams_sensors.beam_case_sensor,
+            beams_sensors.beam_orphan_sensor,
             alerts.run_failure_alert,
             alerts.run_recovery_notice,
         ],

@@ -5,6 +5,8 @@
     object_store    objects in buckets: a directory, S3, GCS
     spark           Spark sessions: Sail in the process, Java, Spark Connect
     compute         where a job runs: here, in a process, on Glue, EMR, Databricks, in a container
+    compute_host    files, commands and detached jobs of a machine: this one, one behind SSH
+    dose_engine     Monte Carlo engines for protons: MCsquare here, moqui on GPUs
     ledger          SQLite databases that keep the state of work
     http            documents of the web, politely and within limits; recordings of it
     notifier        messages to people: the log, a recording, a webhook, SNS

@@ -16,6 +16,8 @@ from pathlib import Path
 import dagster as dg
 
 from resources.compute import BACKENDS, Compute
+from resources.compute_host import ComputeHost, LocalHost
+from resources.dose_engine import DoseEngine, McsquareEngine, MoquiEngine
 from resources.home import quintet_home
 from resources.http import CONTACT_VARIABLE, Http
 from resources.ledger import Ledger
@@ -166,6 +168,35 @@ def _ledger(site: Site) -> Ledger:
     return Ledger(folder=str(site.home / "ledger"))
 
 
+def _local_host(site: Site) -> ComputeHost:
+    return LocalHost(folder=str(site.home / "work" / "beams"))
+
+
+def _ssh_host(site: Site) -> ComputeHost:
+    from resources.compute_host.ssh import SshHost
+
+    port = site.setting("BEAMS_SSH_PORT") or ""
+    return SshHost(
+        host=site.setting("BEAMS_SSH_HOST"),
+        # Another text is refused, with all other settings, when a run reads them.
+        port=int(port) if port.isdecimal() else 22,
+        user=site.setting("BEAMS_SSH_USER"),
+        key_file=site.setting("BEAMS_SSH_KEY_FILE"),
+        known_hosts=site.setting("BEAMS_SSH_KNOWN_HOSTS"),
+        folder=site.setting("BEAMS_SSH_WORKDIR"),
+    )
+
+
+def _mcsquare(site: Site) -> DoseEngine:
+    return McsquareEngine(
+        stage_folder=str(site.home / "work" / "mcsquare"), home=site.setting("BEAMS_MCSQUARE_HOME")
+    )
+
+
+def _moqui(site: Site) -> DoseEngine:
+    return MoquiEngine(command=site.setting("BEAMS_MOQUI_COMMAND") or "")
+
+
 def _everywhere(make: Callable[[Site], dg.ConfigurableResource]) -> Resource:
     """The same variant in every deployment."""
     return Resource({"": make}, dict.fromkeys(DEPLOYMENTS, ""))
@@ -219,6 +250,17 @@ RESOURCES: Mapping[str, Resource] = {
             "aws": "http",
             "gcp": "http with a Google identity",
         },
+    ),
+    "compute_host": Resource(
+        variants={"local": _local_host, "ssh": _ssh_host},
+        by_deployment={"local": "local", "test": "local", "aws": "ssh", "gcp": "ssh"},
+        variable="BEAMS_COMPUTE_HOST",
+    ),
+    "dose_engine": Resource(
+        variants={"mcsquare": _mcsquare, "moqui": _moqui},
+        # The CPU engine runs on this machine only.
+        by_deployment={"local": "mcsquare", "test": "mcsquare", "aws": "moqui", "gcp": "moqui"},
+        variable="BEAMS_ENGINE",
     ),
     # An SQLite file needs locks of one machine, so a ledger lies on that of its runs in every deployment.
     "ledger": _everywhere(_ledger),

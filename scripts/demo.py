@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from scripts.dagster_home import prepare_dagster_home
-from scripts.demos import aim, discovery, dwh, market
+from scripts.demos import aim, beams, discovery, dwh, market
 from scripts.demos.steps import DemoFailed, Step, console
 
 DEMOS = {
@@ -21,6 +21,7 @@ DEMOS = {
     "aim": aim.demonstrate,
     "dwh": dwh.demonstrate,
     "discovery": discovery.demonstrate,
+    "beams": beams.demonstrate,
 }
 
 

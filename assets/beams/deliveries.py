@@ -79,7 +79,12 @@ def is_delivery_folder(folder: Path) -> bool:
     Raises:
         OSError: it cannot be listed.
     """
-    return any(_is_plan_info(name) or _is_log(name) for name, _ in _files(folder))
+    return any(is_delivery_file(name) for name, _ in _files(folder))
+
+
+def is_delivery_file(name: str) -> bool:
+    """Whether a file of this name makes the folder that it lies in a delivery folder."""
+    return name.casefold() in _PLAN_INFO.names or _is_log(name)
 
 
 def case_folders(case_folder: Path) -> CaseFolders:
@@ -151,10 +156,6 @@ def _only_file(folder: str, names: Iterable[str], wanted: _TextFile) -> str:
             f" ({', '.join(map(shown, found))}); keep the one that the machine wrote.",
         )
     return found[0]
-
-
-def _is_plan_info(name: str) -> bool:
-    return name.casefold() in _PLAN_INFO.names
 
 
 def _is_log(name: str) -> bool:

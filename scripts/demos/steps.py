@@ -38,10 +38,12 @@ def run_step(name: str, command: Sequence[str], *, shows: bool = False) -> Step:
     shown = shlex.join(["python" if part == sys.executable else part for part in command])
     console.print(f"\n[bold]{name}[/bold]\n  {shown}", highlight=False)
     started = time.monotonic()
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    output = process.stdout.read() if process.stdout else ""
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        output = process.stdout.read() if process.stdout else ""
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
     if shows or process.returncode != 0:
         console.print(output.rstrip(), markup=False, highlight=False)
     if process.returncode != 0:

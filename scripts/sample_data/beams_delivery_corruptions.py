@@ -263,7 +263,7 @@ def _shift(draft: Draft, share: float, by_mm: float) -> None:
     def shift(words: Words) -> None:
         moved = _beam_on(words)
         moved = moved[round(len(moved) * (1 - share)) :]
-        y = (words[moved, Y] - float(constants.y_offset)) * constants.y_gain
+        y = (words[moved, Y].astype(np.float64) - constants.y_offset) * constants.y_gain
         words[moved, Y] = position_word(y + by_mm, constants.y_offset, constants.y_gain)
 
     _edit_log(draft.deliveries[-1], shift)

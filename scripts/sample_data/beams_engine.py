@@ -37,7 +37,7 @@ BEHAVIOURS: Final[Mapping[str, str | None]] = {
     "nonzero_exit": "nonzero_exit",
     "huge_output": None,
     "failure_line": "engine_failure_line",
-    "no_free_gpu": "engine_failure_line",
+    "no_free_gpu": "gpu_unknown",
     "empty_dose": "empty_dose",
     "nan_dose": "non_finite_dose",
     "short_dose": "dose_size",
@@ -47,7 +47,7 @@ BEHAVIOURS: Final[Mapping[str, str | None]] = {
 
 `deaf` is a hang that ignores SIGTERM; both have a child that hangs too. `silent_exit` ends with 0 and says
 nothing, `no_output` says that it is done, `nonzero_exit` too, `two_outputs` leaves it open which file counts.
-`no_free_gpu` is the one failure line after which it is worth trying again.
+`no_free_gpu` is the one failure line after which it is worth trying again, so it has a code of its own.
 """
 
 COMPLETION_LINE: Final = "Total execution time: 12.34 seconds"

@@ -27,6 +27,7 @@ Joining the caller's transaction:
     recorded_failures  the root cause once, later failures behind it
     steps              one row for each step and attempt, closed in place
     engine_faults      faults in a row on one GPU (reading)
+    standings          how a case stands for the planner of a scan (reading)
 
 Values and rules:
 

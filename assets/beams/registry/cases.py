@@ -23,6 +23,8 @@ from assets.transactions import transaction
 MANIFEST = "case_manifest"
 REPORT = "case_report"
 
+_REPORTED_AS_THEY_ARE = (CaseState.FAILED, CaseState.CANCELLED)
+
 
 class StaleWorker(PermanentFailure):
     """A run writes for an attempt that is no longer its own."""
@@ -142,14 +144,16 @@ def publish_manifest(
 
 
 def begin_report(connection: sqlite3.Connection, case_key: str, run_id: str, now: datetime) -> CaseWork:
-    """A run begins the report of a case, which is `reporting` from then on; a failed case stays failed.
+    """A run begins the report of a case, which is `reporting` from then on.
+
+    A failed or cancelled case stays what it is.
 
     Raises:
         IllegalTransition: a beam of the case is still active, or its manifest is not done.
     """
     with transaction(connection):
         case = case_of(connection, case_key)
-        if case.state not in (CaseState.FAILED, CaseState.REPORTING):
+        if case.state not in (*_REPORTED_AS_THEY_ARE, CaseState.REPORTING):
             _require_ended_beams(connection, case)
             if case.state is CaseState.INTERPRETING:  # Its beams were completed in an earlier attempt.
                 case = moves.move_case(connection, case, CaseState.SIMULATING, now)
@@ -158,7 +162,7 @@ def begin_report(connection: sqlite3.Connection, case_key: str, run_id: str, now
 
 
 def complete(connection: sqlite3.Connection, work: CaseWork, warnings: Sequence[str], now: datetime) -> Case:
-    """End the report of a case: completed, with warnings if it has any; a failed case stays failed.
+    """End the report of a case: completed, with warnings if it has any; a failed or cancelled one stays.
 
     Warnings are added to those of the manifest.
     """
@@ -170,7 +174,7 @@ def complete(connection: sqlite3.Connection, work: CaseWork, warnings: Sequence[
             "UPDATE cases SET warnings = ? WHERE case_key = ?", (json.dumps(known), case.case_key)
         )
         steps.close(connection, work.of, work.step, "completed", now)
-        if case.state is not CaseState.FAILED:
+        if case.state not in _REPORTED_AS_THEY_ARE:
             end = CaseState.COMPLETED_WITH_WARNINGS if known else CaseState.COMPLETED
             moves.move_case(connection, case, end, now)
             connection.execute(

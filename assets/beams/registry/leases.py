@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from assets.beams.failures import BeamFailure, beam_failure
 from assets.beams.nvidia_smi import Inventory
@@ -36,6 +36,18 @@ class Lease:
     owner_run: str
     beam_id: str
     host: str
+
+
+class HeldLease(NamedTuple):
+    """A lease that is held, with its times."""
+
+    uuid: str
+    token: int
+    owner_run: str
+    beam_id: str
+    acquired_at: str
+    heartbeat_at: str
+    expires_at: str
 
 
 def acquire(
@@ -189,6 +201,13 @@ def held_by_beam(connection: sqlite3.Connection, beam_id: str) -> tuple[Lease, .
         (beam_id,),
     )
     return tuple(Lease(*row) for row in rows)
+
+
+def held_on(connection: sqlite3.Connection, host: str) -> list[HeldLease]:
+    """The leases that are held on a host, by GPU."""
+    columns = ", ".join(HeldLease._fields)
+    query = f"SELECT {columns} FROM leases WHERE host = ? AND state = 'held' ORDER BY uuid"  # noqa: S608 - of constants
+    return [HeldLease._make(row) for row in connection.execute(query, (host,))]
 
 
 def _refuse_second_simulation(connection: sqlite3.Connection, beam_id: str) -> None:

@@ -79,10 +79,18 @@ def reopen_case(
         return case_of(connection, case_key)
 
 
-def reopen_beam(connection: sqlite3.Connection, beam_id: str, asked: Reopening, now: datetime) -> Beam:
+def reopen_beam(
+    connection: sqlite3.Connection,
+    beam_id: str,
+    asked: Reopening,
+    now: datetime,
+    *,
+    within_attempt: bool = False,
+) -> Beam:
     """Begin another attempt of a beam, which is `pending` then; the other beams go on as they are.
 
-    A case that had ended is `interpreting` again, for its manifest still holds.
+    A case that had ended is `interpreting` again, for its manifest still holds. `within_attempt`: whoever
+    asks has the other attempt already, by the check of the beam's deliveries.
 
     Raises:
         NoAttempt: a run of the beam, or of its whole case, is active, no retry is left, or the manifest of
@@ -94,7 +102,7 @@ def reopen_beam(connection: sqlite3.Connection, beam_id: str, asked: Reopening, 
         _refuse_active(connection, case.case_key, beam_id, [beam], asked.active_runs)
         _refuse_used_up(beam_id, beam, asked)
         _require_manifest(connection, case)
-        _reset(connection, beam, asked, now)
+        _reset(connection, beam, asked, now, attempts=0 if within_attempt else 1)
         if case.state not in (CaseState.INTERPRETING, CaseState.SIMULATING):
             _close_open_steps(connection, StepOf(case.case_key, None, case.attempt), now)
             case = _ready(connection, case, now)
@@ -150,17 +158,19 @@ def _refuse_used_up(name: str, row: Case | Beam, asked: Reopening) -> None:
         raise NoAttempt(f"{name} has used its {asked.most_retries} retries; `rerun --force` lifts the limit.")
 
 
-def _reset(connection: sqlite3.Connection, beam: Beam, asked: Reopening, now: datetime) -> None:
-    """Bring a beam to `pending` in a new attempt."""
+def _reset(
+    connection: sqlite3.Connection, beam: Beam, asked: Reopening, now: datetime, attempts: int = 1
+) -> None:
+    """Bring a beam to `pending`, so many attempts later."""
     _close_open_steps(connection, step_of(beam), now)
     moves.move_beam(connection, beam, BeamState.PENDING, now)
     recorded_failures.clear(connection, "beams", beam.beam_id)
     connection.execute(
-        "UPDATE beams SET attempt = attempt + 1, run_id = NULL, progress = 0,"
-        " retry_count = CASE WHEN ?1 THEN 0 ELSE retry_count + ?2 END WHERE beam_id = ?3",
-        (asked.occasion == "new_fingerprint", asked.occasion in _USES_A_RETRY, beam.beam_id),
+        "UPDATE beams SET attempt = attempt + ?1, run_id = NULL, progress = 0,"
+        " retry_count = CASE WHEN ?2 THEN 0 ELSE retry_count + ?3 END WHERE beam_id = ?4",
+        (attempts, asked.occasion == "new_fingerprint", asked.occasion in _USES_A_RETRY, beam.beam_id),
     )
-    _note(connection, step_of(beam)._replace(attempt=beam.attempt + 1), asked, now)
+    _note(connection, step_of(beam)._replace(attempt=beam.attempt + attempts), asked, now)
 
 
 def _ready(connection: sqlite3.Connection, case: Case, now: datetime) -> Case:

@@ -52,6 +52,9 @@ def settle(connection: sqlite3.Connection, case_key: str, now: datetime) -> None
         moves.move_case(connection, case, CaseState.CANCELLED, now)
     elif case.state in _BEAMS_AT_WORK and outcome.outcome is Outcome.FAILED:
         fail(connection, case_key, failure_of_beams(beams, outcome), now)
+    elif case.state in _BEAMS_AT_WORK and outcome.outcome is Outcome.CANCELLED:
+        for state in (CaseState.CANCELLING, CaseState.CANCELLED):
+            case = moves.move_case(connection, case, state, now)
 
 
 def outcome_of(beams: Sequence[Beam], *, case_warned: bool = False) -> CaseOutcome | None:

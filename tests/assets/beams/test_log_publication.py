@@ -8,7 +8,7 @@ import pytest
 
 from assets.beams import log_publication
 from assets.beams.failures import PermanentBeamFailure, RetryableBeamFailure
-from assets.beams.log_publication import folder_problem, publish_spot_csvs
+from assets.beams.log_publication import LayerLog, folder_problem, publish_spot_csvs
 from tests.assets.beams.ptn_words import BEAM_ON, G2, Sample, write_ptn
 from tests.assets.beams.published_beams import (
     NEW,
@@ -86,6 +86,22 @@ def test_what_was_published_is_reported(tmp_path):
         ptn_sha256=sha256(ptn.read_bytes()).hexdigest(),
         csv_sha256=sha256(content(tmp_path)["01_150.00MeV.csv"]).hexdigest(),
     )
+
+
+def test_many_layers_are_reported_in_the_order_of_the_beam(tmp_path):
+    beam_folder(tmp_path).mkdir(parents=True)
+    logs = []
+    for number in range(1, 21):
+        samples = [Sample(layer=number)] * (21 - number) * 100  # The first ones take longest.
+        ptn = write_ptn(tmp_path / "in" / f"{number:02d}.ptn", *samples)
+        logs.append(LayerLog(ptn, number, 2, f"{number:02d}_150.00MeV.csv"))
+
+    published = publish_spot_csvs(logs, G2, beam_folder(tmp_path))
+
+    assert [(csv.name, csv.samples) for csv in published] == [
+        (log.csv_name, (21 - log.layer_number) * 100) for log in logs
+    ]
+    assert all(csv.csv_sha256 == sha256(content(tmp_path)[csv.name]).hexdigest() for csv in published)
 
 
 def test_the_rescan_numbers_of_the_beam_are_reported_and_those_of_idle_samples_not(tmp_path):
