@@ -74,7 +74,10 @@ def translated_failures(
     except NotReady as waiting:
         if context.retry_number < patience.looks:
             raise dg.RetryRequested(patience.looks, patience.look_every) from waiting
-        raise dg.Failure(f"Still not ready after {context.retry_number + 1} looks: {waiting}") from waiting
+        looks = context.retry_number + 1
+        raise dg.Failure(
+            f"Still not ready after {looks} looks: {waiting}" if looks > 1 else str(waiting)
+        ) from waiting
     except (PermanentFailure, FileNotFoundError, PermissionError) as failure:
         context.instance.add_run_tags(context.run.run_id, {RUN_RETRY_TAG: "false"})
         raise dg.Failure(_sentence(failure), allow_retries=False) from failure

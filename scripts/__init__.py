@@ -5,6 +5,8 @@
 - `dwh_entry`: the entries of dwh, `{glue,emr,databricks,container}/generic_entry.py`: a run of Dagster here
   (`dwh_runs` on `dwh_launches`, by the factories in `dwh_jobs/`), or the job that a step has sent to a
   platform (`dwh_payload`); `dwh_output`: what they print; `dwh_package`: the code as a platform takes it
+- `beams/`: `python -m scripts.beams`, cases and beams by hand; `beam_watcher`: their sensors, without a UI;
+  `beam_runs`: what the sensor asks for, run in this process
 - `dev`: the web UI and the daemon on this machine; `dagster_home`: where its Dagster instance lives
 - `demo`: the pipelines from one end to the other on sample data, each in a module of `demos/`
 - `waves_server`: the recommendation service on loopback, to rehearse against, with its answers in

@@ -19,6 +19,7 @@ from assets.beams.log_publication import SpotCsv, folder_problem
 from assets.beams.manifest import csv_names
 from assets.beams.manifested_case import ManifestedCase
 from assets.beams.tps_file import tps_invalid
+from assets.beams.tps_input import tps_file_name
 
 
 def record_path(case_output: Path, case_key: str, treatment_index: int) -> Path:
@@ -45,26 +46,25 @@ def require_current_csvs(case: ManifestedCase, treatment_index: int) -> list[dic
             that was written.
     """
     path = record_path(case.output, case.key, treatment_index)
+    refused = tps_file_name(case.key, treatment_index)
     reference = case.reference(treatment_index)
     wanted = csv_names(reference)
     try:
         record: dict[str, Any] = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):
-        raise tps_invalid(
-            path.name, "the beam's logs were not converted; materialise log_csv first"
-        ) from None
+        raise tps_invalid(refused, "the beam's logs were not converted; materialise log_csv first") from None
     constants = case.machine.digest(reference.delivery.block)
     if (record["delivery_id"], record["constants_sha256"]) != (reference.delivery.id, constants):
         raise tps_invalid(
-            path.name,
+            refused,
             f"its CSVs are of {shown(record['delivery'])}, or of other machine constants, and the reference"
             f" delivery is {shown(reference.delivery.folder)}; materialise log_csv again",
         )
     folder = case.log_folder(treatment_index)
     if problem := folder_problem(folder, wanted):
-        raise tps_invalid(path.name, f"the folder {shown(folder.name)}: {problem}")
+        raise tps_invalid(refused, f"the folder {shown(folder.name)}: {problem}")
     layers: list[dict[str, Any]] = record["layers"]
     for layer in layers:
         if sha256((folder / layer["name"]).read_bytes()).hexdigest() != layer["csv_sha256"]:
-            raise tps_invalid(path.name, f"{shown(layer['name'])} was changed since it was written")
+            raise tps_invalid(refused, f"{shown(layer['name'])} was changed since it was written")
     return layers

@@ -109,14 +109,17 @@ def manifested_case(key: str, case_output: Path, scan_root: Path, rules: Rules) 
     """The case of an output folder.
 
     Raises:
-        NoManifest: it has no manifest, or the copy of its plan is not that of the manifest.
+        NoManifest: it has no manifest.
+        BeamFailure: `tps_invalid`: the copy of its plan is not that of the manifest, or not alone where the
+            engine looks for it; or one of the codes of `plan`.
     """
     manifest = read_manifest(case_output, key)
     copy = case_output / PLAN_FILE
     if not _is_copy(copy, manifest["plan"]["sha256"]):
-        raise NoManifest(
+        raise beam_failure(
+            "tps_invalid",
             f"{PLAN_FILE} of case {key} is not the one file, and the one content, that {MANIFEST_FILE} names;"
-            " materialise beams/case_manifest for it again."
+            " materialise beams/case_manifest for it again.",
         )
     plan = read_plan(copy.parent, room=manifest["room"])
     return ManifestedCase(

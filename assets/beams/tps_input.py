@@ -71,7 +71,12 @@ class TpsBeam:
     @property
     def file_name(self) -> str:
         """The name of its file in `Log_csv`."""
-        return f"moqui_tps_{beam_id(self.case, self.treatment_index)}.in"
+        return tps_file_name(self.case, self.treatment_index)
+
+
+def tps_file_name(case: str, treatment_index: int) -> str:
+    """The name of a beam's TPS file."""
+    return f"moqui_tps_{beam_id(case, treatment_index)}.in"
 
 
 def tps_values(beam: TpsBeam, case_output: PurePath, salt: str) -> dict[str, str]:

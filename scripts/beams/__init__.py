@@ -1,4 +1,4 @@
-"""`python -m scripts.beams scan|status|explain|rerun|gpus|archive`: cases and beams from the command line.
+"""`python -m scripts.beams scan|status|explain|rerun|cancel|gpus|archive`: cases and beams by hand.
 
     __main__     the command line: options, exit codes, what goes to which stream
     desk         what a command works with: settings, resources, registry, Dagster instance, clock
@@ -10,6 +10,7 @@ One module for each command, with its options, its work and how its answer looks
     explain      what cases come to, and what is next
     status       every case and beam of the registry
     rerun        another attempt of a case or a beam
+    cancel       the end of a case that a person asks for
     gpus         the GPUs of the compute host, and who holds them
     archive      the end of cases whose input is gone
 

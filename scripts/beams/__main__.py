@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # What libraries print is no answer.
         with redirect_stdout(sys.stderr):
+            desk.require_settings()
             answer: Answer = command.carry_out(desk, options)
     except Exception as failure:
         code = _code_of(failure)

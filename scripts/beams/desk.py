@@ -60,6 +60,10 @@ class Desk:
         """The settings of beams. Raises `PermanentFailure` with every wrong one."""
         return settings_of(self.environ, self.home)
 
+    def require_settings(self) -> None:
+        """Refuse wrong settings, also for a command that needs none. Raises as `settings` does."""
+        settings_of(self.environ, self.home)
+
     @cached_property
     def resources(self) -> "Mapping[str, ConfigurableResource]":
         """The resources of this deployment. Raises `PermanentFailure` where a setting of theirs is wrong."""

@@ -4,6 +4,9 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from assets.beams.keys import shown
+from assets.beams.registry import gpus
+from assets.failures import PermanentFailure
 from scripts.beams.answers import Answer
 from scripts.beams.desk import Desk
 
@@ -11,19 +14,36 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-def add_options(_: argparse.ArgumentParser) -> None:
-    """There are none."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Give the command its options."""
+    parser.add_argument("--free", metavar="UUID", help="end the quarantine of a GPU that works again")
 
 
-def carry_out(desk: Desk, _: argparse.Namespace) -> Answer:
-    """Ask the host and keep what it says."""
+def carry_out(desk: Desk, options: argparse.Namespace) -> Answer:
+    """Ask the host and keep what it says; before it, free a GPU that a person vouches for.
+
+    Raises:
+        PermanentFailure: the GPU to be freed is not in quarantine.
+    """
     settings = desk.settings
+    if options.free is not None:
+        _free(desk, options.free)
 
     from assets.beams.stages.gpu_inventory import gpus_document
 
     host = desk.compute_host
     with desk.writing() as connection:
         return Answer(gpus_document(connection, host, settings, desk.clock))
+
+
+def _free(desk: Desk, uuid: str) -> None:
+    with desk.reading() as connection:
+        barred = gpus.quarantined(connection)
+    if uuid not in barred:
+        among = f"in quarantine are {', '.join(barred)}" if barred else "no GPU is in quarantine"
+        raise PermanentFailure(f"GPU {shown(uuid)} cannot be freed: {among}.")
+    with desk.writing() as connection:
+        gpus.end_quarantine(connection, uuid)
 
 
 def view(answer: Answer) -> "Iterator[RenderableType]":

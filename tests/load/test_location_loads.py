@@ -28,6 +28,7 @@ HEAVY_MODULES = (
     "moto",
     "numba",
     "pandas",
+    "paramiko",
     "pyspark",
 )
 

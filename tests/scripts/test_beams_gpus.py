@@ -48,6 +48,19 @@ def test_every_gpu_has_its_figures_and_its_status():
 
 
 @pytest.mark.usefixtures("nvidia_smi")
+def test_a_gpu_in_quarantine_is_freed_by_a_person_and_by_nothing_else():
+    beams("gpus")
+    with registry() as connection:
+        leases.quarantine(connection, "GPU-11111111-aaaa", datetime.now(UTC))
+    assert beams("gpus", "--json").document["gpus"][0]["status"] == "quarantined"
+    refused = beams("gpus", "--free", "GPU-22222222-bbbb")
+    assert refused.code == 2
+    assert "in quarantine are GPU-11111111-aaaa" in refused.err
+    freed = beams("gpus", "--json", "--free", "GPU-11111111-aaaa")
+    assert (freed.code, freed.document["gpus"][0]["status"]) == (0, "idle")
+
+
+@pytest.mark.usefixtures("nvidia_smi")
 def test_a_gpu_that_is_held_shows_the_run_and_the_beam_that_hold_it():
     beams("gpus")
     with registry() as connection:

@@ -142,7 +142,9 @@ def test_wrong_usage_exits_2_and_says_how_it_is_meant(words):
     assert ended.err.startswith("usage: python -m scripts.beams")
 
 
-@pytest.mark.parametrize("words", [("explain", CASE), ("rerun", CASE), ("scan",), ("gpus",)])
+@pytest.mark.parametrize(
+    "words", [("explain", CASE), ("rerun", CASE), ("scan",), ("gpus",), ("status",), ("archive",)]
+)
 def test_a_wrong_setting_exits_2_with_variable_value_and_what_is_allowed(words, monkeypatch):
     monkeypatch.setenv("BEAMS_MAX_RETRIES", "eleven")
     ended = beams(*words, "--json")

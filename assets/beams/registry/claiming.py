@@ -163,10 +163,9 @@ def _bring(connection: sqlite3.Connection, beam: Beam, start: BeamState, now: da
         beam = moves.move_beam(connection, beam, BeamState.PENDING, now)
     for state in way[way.index(beam.state) + 1 : way.index(start) + 1]:
         beam = moves.move_beam(connection, beam, state, now)
-    if start is not BeamState.PENDING:
-        case = case_of(connection, beam.case_key)
-        if case.state is CaseState.INTERPRETING and start not in (BeamState.PENDING, BeamState.PREPARED):
-            moves.move_case(connection, case, CaseState.SIMULATING, now)
+    case = case_of(connection, beam.case_key)
+    if case.state is CaseState.INTERPRETING and start not in (BeamState.PENDING, BeamState.PREPARED):
+        moves.move_case(connection, case, CaseState.SIMULATING, now)
     settling.settle(connection, beam.case_key, now)
 
 

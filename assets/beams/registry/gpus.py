@@ -78,6 +78,12 @@ def listed(connection: sqlite3.Connection, host: str) -> list[GpuRow]:
     return [GpuRow._make(row) for row in connection.execute(query, (host,))]
 
 
+def quarantined(connection: sqlite3.Connection) -> list[str]:
+    """The UUIDs of all GPUs that are barred."""
+    query = "SELECT uuid FROM gpu_resources WHERE status = 'quarantined' ORDER BY uuid"
+    return [uuid for (uuid,) in connection.execute(query)]
+
+
 def end_quarantine(connection: sqlite3.Connection, uuid: str) -> bool:
     """Let a GPU be used again, by a person's word, from the next inventory on; False if it was not barred."""
     with transaction(connection):

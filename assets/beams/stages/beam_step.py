@@ -74,9 +74,16 @@ def beam_step(site: Site, partition_key: str, name: str, start: BeamState | None
     with site.registry() as connection:
         row = rows.case_of(connection, key.case)
         output = site.output_of(key.case, row.room)
-        case = manifested_case(key.case, output, site.settings.scan_root, site.settings.rules())
-        beam = case.beam(key.treatment_index)
         identity = beam_id(*key)
+        try:
+            case = manifested_case(key.case, output, site.settings.scan_root, site.settings.rules())
+        except BeamFailure as failure:
+            if start is not None:
+                refused = claim_beam(connection, identity, site.run, start, site.clock())
+                beams.begin_step(connection, refused, name, site.clock())
+                keep(site, failure, refused)
+            raise
+        beam = case.beam(key.treatment_index)
         if start is None:
             work = claim_check(connection, identity, site.run, site.clock())
         else:

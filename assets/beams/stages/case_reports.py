@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from assets.beams.aggregation import Outcome, is_warning
+from assets.beams.attributes import PARSING_ERRORS
 from assets.beams.case_report_page import PAGE_FILE, BeamEvidence, beam_pictures, case_page
 from assets.beams.case_results import (
     BeamDose,
@@ -138,13 +139,16 @@ def _gathered(connection: sqlite3.Connection, case: ManifestedCase) -> list[_Gat
 def _of_beam(case: ManifestedCase, row: Beam, checked_rows: Mapping[str, DeliveryRow]) -> _Gathered:
     beam = case.beam(row.treatment_index)
     dose, lack = _dose(case, row)
-    deliveries = tuple(
-        _delivery(case, entry, checked_rows[entry["delivery_id"]])
-        for entry in case.entries(row.treatment_index)
-    )
+    made: BeamDose | None = None
+    if dose is not None:
+        rtdose = _rtdose(dose.output.with_name(f"RTDOSE_{row.beam_id}.dcm"))
+        lack = (rtdose,) if isinstance(rtdose, Missing) else ()
+        made = BeamDose(dose.record, dose.grid.unit, None if isinstance(rtdose, Missing) else rtdose)
     highest = max(layer.energy_mev for layer in beam.layers)
+    entries = case.entries(row.treatment_index)
+    deliveries = tuple(_delivery(case, entry, checked_rows[entry["delivery_id"]]) for entry in entries)
     return _Gathered(
-        result=BeamResult(beam, row.state, None if dose is None else _beam_dose(dose), deliveries, lack),
+        result=BeamResult(beam, row.state, made, deliveries, lack),
         evidence=BeamEvidence(
             check=_reference_check(case, row.treatment_index),
             depth_dose=None if dose is None else depth_dose(dose.grid),
@@ -165,25 +169,30 @@ def _dose(case: ManifestedCase, row: Beam) -> tuple[PublishedDose | None, tuple[
         return None, (Missing("dose", failure.code, failure.message),)
 
 
-def _beam_dose(dose: PublishedDose) -> BeamDose:
-    files = sorted(dose.output.parent.glob("RTDOSE_*.dcm"))
-    if not files:
-        return BeamDose(dose.record, dose.grid.unit, None)
-    (path,) = files
-    return BeamDose(
-        dose.record, dose.grid.unit, PublishedRtdose(path.name, digest_of(path), stated_units(path))
-    )
+def _rtdose(path: Path) -> PublishedRtdose | Missing:
+    try:
+        return PublishedRtdose(path.name, digest_of(path), stated_units(path))
+    except (*PARSING_ERRORS, AttributeError):
+        return Missing(
+            "rtdose",
+            "missing_output",
+            f"{path.name} is not there or no RTDOSE; materialise rtdose for the beam.",
+        )
 
 
 def _delivery(case: ManifestedCase, entry: dict[str, Any], row: DeliveryRow) -> DeliveryResult:
     status = CheckState(row.ptn_status)
     path = record_path(case.output, entry["folder"], entry["treatment_index"])
     page = path.with_suffix(".html").name if path.with_suffix(".html").is_file() else None
+    what = f"check of {entry['folder']}"
     if status in (CheckState.NONE, CheckState.RUNNING, CheckState.ERROR):
-        what = f"check of {entry['folder']}"
         lack = Missing(what, row.failure_code, row.failure_message or "") if row.failure_code else None
         return unchecked(entry, status, lack)
-    return checked(entry, json.loads(path.read_bytes()), page)
+    try:
+        return checked(entry, json.loads(path.read_bytes()), page)
+    except (OSError, ValueError, LookupError):
+        message = f"{path.name} is not there or no record; materialise delivery_check for the beam."
+        return unchecked(entry, CheckState.ERROR, Missing(what, "missing_output", message))
 
 
 def _reference_check(case: ManifestedCase, treatment_index: int) -> DeliveryCheck | None:

@@ -251,6 +251,7 @@ def test_no_tps_file_points_to_csvs_that_are_not_of_todays_reference(here, chang
     with pytest.raises(BeamFailure, match=what) as refused:
         make_tps_input(here.site("r9"), FIELDS[0])
     assert refused.value.code == "tps_invalid"
+    assert "TPS file 'moqui_tps_QA0001_beam_1.in'" in str(refused.value)
     assert here.beams()[0].status == "failed"
 
 
@@ -273,6 +274,22 @@ def test_a_beam_of_a_case_without_a_manifest_is_refused(here):
     (here.output() / "manifest.json").unlink()
     with pytest.raises(NoManifest, match="beams/case_manifest"):
         make_csvs(here.site(), FIELDS[0])
+
+
+@pytest.mark.parametrize("files", [0, 2])
+def test_a_plan_folder_without_exactly_one_file_fails_the_beam_before_anything_is_written(here, files):
+    here.manifest()
+    make_csvs(here.site("r1"), FIELDS[0])
+    plan = here.output() / "Log_csv/plan"
+    if files:
+        (plan / "other.dcm").write_bytes(b"")
+    else:
+        (plan / "RTPLAN.dcm").unlink()
+    with pytest.raises(BeamFailure, match=r"RTPLAN\.dcm of case QA0001"):
+        make_tps_input(here.site("r1"), FIELDS[0])
+    beam = here.beams()[0]
+    assert (beam.status, beam.failure_phase, beam.failure_code) == ("failed", "tps", "tps_invalid")
+    assert not list(here.output().glob("Log_csv/*.in"))
 
 
 def test_what_an_earlier_plan_left_for_a_beam_that_is_gone_is_removed(here):

@@ -157,6 +157,17 @@ def test_a_case_with_a_failed_beam_is_reported_and_says_what_is_missing(launches
     assert [delivery["status"] for delivery in beams[1]["deliveries"]] == ["passed", "passed"]
 
 
+def test_a_report_says_what_has_gone_since_it_was_made(finished: Launches) -> None:
+    rtdose = next((finished.output / "Dose" / "003_F3").glob("RTDOSE_*.dcm"))
+    rtdose.write_bytes(b"no DICOM")
+    record = next((finished.output / "Daily_PTN").glob("*_beam_1.json"))
+    record.unlink()
+    assert finished.launch("case_report", "QA0001").success
+    beams = finished.summary()["beams"]
+    assert [missing["what"] for missing in beams[1]["missing"]] == ["rtdose"]
+    assert {delivery["status"] for delivery in beams[0]["deliveries"]} == {"error", "passed"}
+
+
 def test_no_idle_gpu_is_no_failure_and_the_beam_stays_queued(
     launches: Launches, monkeypatch: pytest.MonkeyPatch
 ) -> None:

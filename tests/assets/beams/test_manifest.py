@@ -146,8 +146,9 @@ def test_another_plan_than_the_copied_one_is_refused(change: str, case: Path, ou
         copy.unlink()
     else:
         (copy.parent / "other.dcm").write_bytes(b"")
-    with pytest.raises(NoManifest, match="RTPLAN"):
+    with pytest.raises(BeamFailure, match="RTPLAN") as refused:
         opened(case, output)
+    assert refused.value.code == "tps_invalid"
 
 
 def test_a_beam_that_the_plan_does_not_have_is_refused(case: Path, output: Path) -> None:

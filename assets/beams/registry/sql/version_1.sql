@@ -1,5 +1,6 @@
--- The first version of the beams registry. Times are ISO 8601 UTC, `2026-03-20T13:00:00.000000Z`: all of one
--- width, so that they sort and compare as text. Unknown is NULL.
+-- The first version of the beams registry. Times are ISO 8601 UTC, written as `2026-03-20T13:00:00.000000Z`:
+-- all of one width, so that they sort and compare as text. What others write with fewer decimals is taken too:
+-- as text it is off by less than its second. Unknown is NULL.
 
 CREATE TABLE cases (
   case_key TEXT PRIMARY KEY CHECK (length(case_key) BETWEEN 1 AND 64),
@@ -18,9 +19,9 @@ CREATE TABLE cases (
   failure_message TEXT,
   failure_details TEXT CHECK (failure_details IS NULL OR json_valid(failure_details)),
   warnings TEXT CHECK (warnings IS NULL OR json_valid(warnings)),
-  created_at TEXT CHECK (created_at LIKE '____-__-__T__:__:__.______Z'),
-  updated_at TEXT CHECK (updated_at LIKE '____-__-__T__:__:__.______Z'),
-  completed_at TEXT CHECK (completed_at LIKE '____-__-__T__:__:__.______Z')
+  created_at TEXT CHECK (created_at LIKE '____-__-__T__:__:__%Z'),
+  updated_at TEXT CHECK (updated_at LIKE '____-__-__T__:__:__%Z'),
+  completed_at TEXT CHECK (completed_at LIKE '____-__-__T__:__:__%Z')
 ) STRICT;
 
 CREATE TABLE beams (
@@ -44,8 +45,8 @@ CREATE TABLE beams (
   failure_code TEXT,
   failure_message TEXT,
   failure_details TEXT CHECK (failure_details IS NULL OR json_valid(failure_details)),
-  created_at TEXT CHECK (created_at LIKE '____-__-__T__:__:__.______Z'),
-  updated_at TEXT CHECK (updated_at LIKE '____-__-__T__:__:__.______Z'),
+  created_at TEXT CHECK (created_at LIKE '____-__-__T__:__:__%Z'),
+  updated_at TEXT CHECK (updated_at LIKE '____-__-__T__:__:__%Z'),
   UNIQUE (case_key, treatment_index)
 ) STRICT;
 
@@ -59,8 +60,8 @@ CREATE TABLE workflow_steps (
   status TEXT NOT NULL CHECK (status IN ('started', 'completed', 'failed', 'skipped')),
   actor TEXT,
   reason TEXT,
-  started_at TEXT NOT NULL CHECK (started_at LIKE '____-__-__T__:__:__.______Z'),
-  completed_at TEXT CHECK (completed_at LIKE '____-__-__T__:__:__.______Z'),
+  started_at TEXT NOT NULL CHECK (started_at LIKE '____-__-__T__:__:__%Z'),
+  completed_at TEXT CHECK (completed_at LIKE '____-__-__T__:__:__%Z'),
   metadata TEXT CHECK (metadata IS NULL OR json_valid(metadata)),
   CHECK ((status = 'started') = (completed_at IS NULL))
 ) STRICT;
@@ -78,7 +79,7 @@ CREATE TABLE gpu_resources (
   core_clock_mhz INT,
   status TEXT NOT NULL CHECK (status IN (
     'idle', 'held', 'foreign', 'small', 'quarantined', 'vanished', 'unknown')),
-  seen_at TEXT CHECK (seen_at LIKE '____-__-__T__:__:__.______Z')
+  seen_at TEXT CHECK (seen_at LIKE '____-__-__T__:__:__%Z')
 ) STRICT;
 
 CREATE TABLE leases (
@@ -88,10 +89,10 @@ CREATE TABLE leases (
   beam_id TEXT NOT NULL,
   host TEXT,
   state TEXT NOT NULL CHECK (state IN ('held', 'released', 'expired', 'quarantined')),
-  acquired_at TEXT NOT NULL CHECK (acquired_at LIKE '____-__-__T__:__:__.______Z'),
-  heartbeat_at TEXT NOT NULL CHECK (heartbeat_at LIKE '____-__-__T__:__:__.______Z'),
-  expires_at TEXT NOT NULL CHECK (expires_at LIKE '____-__-__T__:__:__.______Z'),
-  ended_at TEXT CHECK (ended_at LIKE '____-__-__T__:__:__.______Z'),
+  acquired_at TEXT NOT NULL CHECK (acquired_at LIKE '____-__-__T__:__:__%Z'),
+  heartbeat_at TEXT NOT NULL CHECK (heartbeat_at LIKE '____-__-__T__:__:__%Z'),
+  expires_at TEXT NOT NULL CHECK (expires_at LIKE '____-__-__T__:__:__%Z'),
+  ended_at TEXT CHECK (ended_at LIKE '____-__-__T__:__:__%Z'),
   PRIMARY KEY (uuid, token),
   CHECK ((state = 'held') = (ended_at IS NULL))
 ) STRICT;
@@ -101,7 +102,7 @@ CREATE TABLE deliveries (
   case_key TEXT NOT NULL,
   beam_id TEXT NOT NULL,
   delivery_path TEXT NOT NULL,
-  delivery_timestamp TEXT NOT NULL CHECK (delivery_timestamp LIKE '____-__-__T__:__:__.______Z'),
+  delivery_timestamp TEXT NOT NULL CHECK (delivery_timestamp LIKE '____-__-__T__:__:__%Z'),
   fraction_index INT NOT NULL CHECK (fraction_index >= 1),
   dicom_number INT NOT NULL,
   treatment_index INT NOT NULL CHECK (treatment_index >= 1),
@@ -116,7 +117,7 @@ CREATE TABLE deliveries (
   report_path TEXT,
   failure_code TEXT,
   failure_message TEXT,
-  updated_at TEXT CHECK (updated_at LIKE '____-__-__T__:__:__.______Z')
+  updated_at TEXT CHECK (updated_at LIKE '____-__-__T__:__:__%Z')
 ) STRICT;
 
 CREATE UNIQUE INDEX one_held_lease_per_gpu ON leases (uuid) WHERE state = 'held';

@@ -5,10 +5,13 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 
 from assets.beams.registry import schema
+from assets.beams.registry.instants import moment_of
+from assets.beams.registry.rows import beam_of
 from assets.beams.registry.schema import RegistryTooNew, RegistryTooOld
 from assets.migrations import Migration
 from assets.transactions import transaction
@@ -116,7 +119,8 @@ def test_beams_refer_to_their_case_and_have_one_row_for_each_index(connection):
         ("cases", "status", "Ready"),
         ("cases", "failure_details", "{"),
         ("cases", "created_at", "2026-03-20T13:00:00+01:00"),
-        ("cases", "created_at", "2026-03-20T13:00:00Z"),
+        ("cases", "created_at", "2026-03-20T13:00:00"),
+        ("cases", "created_at", "2026-03-20 13:00:00Z"),
         ("cases", "progress", 101),
         ("beams", "status", "simulating"),
         ("workflow_steps", "status", "done"),
@@ -128,6 +132,14 @@ def test_a_value_that_the_contract_does_not_know_is_refused_by_the_table(connect
     interpreted(connection, 1)
     with pytest.raises(sqlite3.IntegrityError):
         connection.execute(f"UPDATE {table} SET {column} = ?", (value,))
+
+
+@pytest.mark.parametrize("moment", ["2026-03-20T13:00:00Z", "2026-03-20T13:00:00.25Z"])
+def test_a_time_in_utc_is_taken_with_any_number_of_decimals(connection, moment):
+    interpreted(connection, 1)
+    connection.execute("UPDATE beams SET updated_at = ?", (moment,))
+    beam = beam_of(connection, f"{CASE}_beam_1")
+    assert moment_of(beam.updated_at).replace(microsecond=0) == datetime(2026, 3, 20, 13, tzinfo=UTC)
 
 
 def test_a_second_held_lease_of_a_gpu_is_refused_by_the_table(connection):
