@@ -1,7 +1,14 @@
 """Files that survive a crash: what is under a name is whole, and stays there when the power goes."""
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from assets.beams.failures import beam_failure
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_new(path: Path, content: bytes) -> None:
@@ -39,3 +46,18 @@ def write_whole(path: Path, content: bytes, *, staging: Path | None = None) -> N
     finally:
         part.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+@contextmanager
+def disk_full_named(output: str) -> Iterator[None]:
+    """Turn the system's word for a full disk into the failure that is tried again; `output` is of a case."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        raise beam_failure(
+            "disk_full",
+            f"The disk of the output folder {output} is full: the CSVs of a beam need about twice the room of"
+            " its logs; free some, it is tried again.",
+        ) from error

@@ -8,11 +8,9 @@ crash leaves there is no complete set by `folder_problem`, and the next publicat
 Not here: which log belongs to which layer (the join), which delivery is the reference.
 """
 
-import errno
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from assets.beams.durable_files import sync_folder, write_new
+from assets.beams.durable_files import disk_full_named, sync_folder, write_new
 from assets.beams.failures import BeamFailure, beam_failure, first_of
 from assets.beams.keys import shown
 from assets.beams.machines import MachineConstants
@@ -31,7 +29,6 @@ from assets.beams.spot_csv import read_spot_csv, spot_csv, spot_frame
 _LAYERS_AT_ONCE: Final = 4
 """Texts, digests and the disk need no lock of Python's: on two cores 5 million samples a second, not 2.9."""
 _PUBLISHING: Final = ".publishing"
-_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ def publish_spot_csvs(
             f"There is no folder {shown(beam_folder.name)} for the CSVs; run case_manifest, which makes it.",
         )
     staging = beam_folder.parent.with_name(f".{beam_folder.name}.staging")
-    with _a_full_disk_named(staging):
+    with disk_full_named(shown(staging.parents[1].name)):
         try:
             _emptied(staging)
             published = _staged(layers, constants, staging)
@@ -188,17 +185,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
-
-
-@contextmanager
-def _a_full_disk_named(staging: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _DISK_FULL:
-            raise
-        raise beam_failure(
-            "disk_full",
-            f"The disk of the output folder {shown(staging.parents[1].name)} is full: the CSVs of a beam need"
-            " about twice the room of its logs; free some, it is tried again.",
-        ) from error

@@ -31,7 +31,7 @@ FAINT: Final = "#b9c0ca"
 SMALL: Final = 8
 """Points: the size of texts in a picture."""
 
-_DOTS_PER_INCH: Final = 160
+_DOTS_PER_INCH: Final = 150
 _PAGE_DOTS_PER_INCH: Final = 96
 _HALF_A_PAGE: Final = 560
 _LONGEST_TICKS: Final = 12

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
-from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -27,7 +26,6 @@ from assets.beams.attributes import Item
 from assets.beams.beam_items import TreatmentBeam, numbered_items
 from assets.beams.dose_grid import DoseGrid
 from assets.beams.dose_pixels import DosePixels, dose_pixels
-from assets.beams.durable_files import write_whole
 from assets.beams.keys import beam_id
 
 MODALITY: Final = "RTDOSE"
@@ -58,23 +56,6 @@ class BeamDose:
     def file_name(self) -> str:
         """`RTDOSE_<beam_id>.dcm`."""
         return f"RTDOSE_{beam_id(self.case, self.beam.treatment_index)}.dcm"
-
-
-def write_rtdose(folder: Path, plan: Item, dose: BeamDose) -> Path:
-    """Put the RTDOSE of a beam in a folder, whole or not at all; return its path.
-
-    Args:
-        folder: of the beam, below `Dose`.
-        plan: as `plan_files.read_plan_file` reads it.
-        dose: of a beam of this plan.
-
-    Raises:
-        BeamFailure: as `rtdose`; a file that was there stays as it is.
-        OSError: it cannot be written.
-    """
-    path = folder / dose.file_name
-    write_whole(path, rtdose(plan, dose))
-    return path
 
 
 def rtdose(plan: Item, dose: BeamDose) -> bytes:

@@ -55,5 +55,14 @@ def fail_beam(connection: sqlite3.Connection, work: BeamWork, failure: BeamFailu
         return beam_of(connection, beam.beam_id)
 
 
+def fail_step(
+    connection: sqlite3.Connection, work: BeamWork, step: str, failure: BeamFailure, now: datetime
+) -> None:
+    """Fail one step, and leave the beam as it is. Raises as `fail_beam` does."""
+    with transaction(connection):
+        beam = beams.require_current(connection, work)
+        steps.close(connection, beams.step_of(beam), step, "failed", now, _told(failure))
+
+
 def _told(failure: BeamFailure) -> dict[str, str]:
     return {"code": failure.code, "category": failure.category, "message": failure.message}

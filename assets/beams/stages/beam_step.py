@@ -7,15 +7,15 @@ attempt finds its run gone.
 Not here: what a step does.
 """
 
-import errno
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from assets.beams.beam_items import TreatmentBeam
-from assets.beams.failures import BeamFailure, PendingBeamFailure, beam_failure
-from assets.beams.keys import FieldKey, beam_id, parsed_field_key
+from assets.beams.durable_files import disk_full_named
+from assets.beams.failures import BeamFailure, PendingBeamFailure
+from assets.beams.keys import FieldKey, beam_id, parsed_field_key, shown
 from assets.beams.manifested_case import ManifestedCase, manifested_case
 from assets.beams.registry import beams, failing, rows
 from assets.beams.registry.beams import BeamWork
@@ -25,8 +25,6 @@ from assets.beams.registry.reopening import Reopening, reopen_beam
 from assets.beams.registry.steps import Request
 from assets.beams.stages.site import Site
 from assets.beams.states import BeamState
-
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,29 +77,37 @@ def beam_step(site: Site, partition_key: str, name: str, start: BeamState | None
             case = manifested_case(key.case, output, site.settings.scan_root, site.settings.rules())
         except BeamFailure as failure:
             if start is not None:
-                refused = claim_beam(connection, identity, site.run, start, site.clock())
-                beams.begin_step(connection, refused, name, site.clock())
-                keep(site, failure, refused)
+                keep(site, failure, _begun(site, connection, identity, name, start))
             raise
         beam = case.beam(key.treatment_index)
-        if start is None:
-            work = claim_check(connection, identity, site.run, site.clock())
-        else:
-            work = claim_beam(connection, identity, site.run, start, site.clock())
-        beams.begin_step(connection, work, name, site.clock())
+        work = _begun(site, connection, identity, name, start)
         step = BeamStep(site, connection, work, name, key, case, beam)
         try:
-            with disk_full_named(output.name):
+            with disk_full_named(shown(output.name)):
                 yield step
         except BeamFailure as failure:
-            keep(site, failure, work)
+            if start is None:
+                failing.fail_step(connection, work, name, failure, site.clock())
+            else:
+                keep(site, failure, work)
             raise
         except Exception:
             raise
-        except BaseException:
+        except BaseException:  # A signal to the run: Dagster's and Ctrl-C's are no `Exception`.
             if rows.beam_of(connection, identity).is_active:
                 _interrupted(site, connection, identity)
             raise
+
+
+def _begun(
+    site: Site, connection: sqlite3.Connection, identity: str, name: str, start: BeamState | None
+) -> BeamWork:
+    if start is None:
+        work = claim_check(connection, identity, site.run, site.clock())
+    else:
+        work = claim_beam(connection, identity, site.run, start, site.clock())
+    beams.begin_step(connection, work, name, site.clock())
+    return work
 
 
 def keep(site: Site, failure: BeamFailure, work: BeamWork) -> None:
@@ -132,17 +138,3 @@ def lay_down(site: Site, identity: str) -> None:
     asked = Reopening("resume", Request("drain", f"run {site.run.id} was asked to end"), site.run.active, 0)
     with site.registry() as connection:
         reopen_beam(connection, identity, asked, site.clock())
-
-
-@contextmanager
-def disk_full_named(where: str) -> Iterator[None]:
-    """Turn the system's word for a full disk into the failure that is tried again."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _DISK_FULL:
-            raise
-        raise beam_failure(
-            "disk_full",
-            f"The disk of the output folder of {where} is full; free some room, it is tried again.",
-        ) from error

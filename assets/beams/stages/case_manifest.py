@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from assets.beams.case_input import JudgedCase, judge_case
-from assets.beams.durable_files import sync_folder, write_whole
+from assets.beams.durable_files import disk_full_named, sync_folder, write_whole
 from assets.beams.failures import BeamFailure, beam_failure
 from assets.beams.keys import field_key, require_key_part, shown
 from assets.beams.listing import CaseFolder, find_case, fingerprint_of
@@ -28,7 +28,6 @@ from assets.beams.manifest import (
 from assets.beams.registry import cases, failing
 from assets.beams.registry.cases import MadeDelivery, PlannedBeam
 from assets.beams.registry.claiming import claim_manifest
-from assets.beams.stages.beam_step import disk_full_named
 from assets.beams.stages.site import Site
 
 _TPS_FILES: Final = "moqui_tps_*.in"
@@ -69,7 +68,7 @@ def make_manifest(site: Site, case_key: str) -> MadeManifest:
         try:
             if isinstance(judged, BeamFailure):
                 raise judged
-            with disk_full_named(f"case {case_key}"):
+            with disk_full_named(shown(case_key)):
                 made = _made(site.output_of(case_key, located.room), judged, located)
         except BeamFailure as failure:
             failing.fail_case(connection, work, failure, site.clock())

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from assets.beams.delivery_check import DeliveryCheck, check_record, checked_delivery
 from assets.beams.delivery_report import delivery_page, delivery_pictures
-from assets.beams.durable_files import write_whole
+from assets.beams.durable_files import disk_full_named, write_whole
 from assets.beams.failures import BeamFailure, beam_failure
 from assets.beams.keys import shown
 from assets.beams.registry import checks
@@ -54,9 +54,9 @@ def _checked(step: BeamStep, entry: dict[str, Any]) -> CheckedDelivery:
     site, delivery_id = step.site, entry["delivery_id"]
     checks.begin(step.connection, step.work, delivery_id, site.clock())
     try:
-        done = _judged(step, entry)
-    except (BeamFailure, OSError) as error:
-        failure = error if isinstance(error, BeamFailure) else _unreadable(entry, error)
+        with disk_full_named(shown(step.case.output.name)):
+            done = _judged(step, entry)
+    except BeamFailure as failure:
         _forget(record_path(step.case.output, entry["folder"], step.index))
         done = CheckedDelivery(entry["folder"], CheckEnd(CheckState.ERROR, failure=failure), (), {})
     checks.end(step.connection, step.work, delivery_id, done.end, site.clock())
@@ -65,7 +65,10 @@ def _checked(step: BeamStep, entry: dict[str, Any]) -> CheckedDelivery:
 
 
 def _judged(step: BeamStep, entry: dict[str, Any]) -> CheckedDelivery:
-    check = checked_delivery(step.case.delivery(entry))
+    try:
+        check = checked_delivery(step.case.delivery(entry))
+    except OSError as error:
+        raise _unreadable(entry, error) from error
     path = record_path(step.case.output, entry["folder"], step.index)
     write_whole(path, (json.dumps(check_record(check), indent=1, allow_nan=False) + "\n").encode())
     summary = check.summary

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from assets.beams.csv_record import require_current_csvs
 from assets.beams.dose_pixels import gray_per_unit
+from assets.beams.durable_files import write_whole
 from assets.beams.failures import beam_failure
 from assets.beams.keys import shown
+from assets.beams.manifest import LOG_FOLDER
 from assets.beams.plan_files import read_plan_file
-from assets.beams.rtdose import BeamDose, write_rtdose
+from assets.beams.rtdose import BeamDose, rtdose
 from assets.beams.rtdose_check import ScaledBack, rtdose_references_the_plan, rtdose_scales_back
 from assets.beams.run_records import PublishedDose, published_dose
 from assets.beams.stages.beam_step import BeamStep, beam_step
@@ -45,23 +47,25 @@ def make_rtdose(site: Site, partition_key: str) -> WrittenDose:
 
 
 def _written(step: BeamStep, dose: PublishedDose) -> WrittenDose:
+    """Nothing takes the place of an earlier file before it has been read back."""
     case, beam = step.case, step.beam
-    grid, gray = dose.grid, _gray(step, dose)
+    gray = _gray(step, dose)
     source = BeamDose(
         case=case.key,
         beam=beam,
-        grid=grid,
+        grid=dose.grid,
         gray=gray,
         input_digests={"plan": case.manifest["plan"]["sha256"], "output": dose.record.output_sha256},
     )
-    path = write_rtdose(dose.output.parent, read_plan_file(case.plan.file), source)
-    content = path.read_bytes()
-    back = rtdose_scales_back(content, grid, gray)
+    content = rtdose(read_plan_file(case.plan.file), source)
+    back = rtdose_scales_back(content, dose.grid, gray)
     if problems := (*back.problems, *rtdose_references_the_plan(content, case.plan, beam.dicom_number)):
-        path.unlink()
         raise beam_failure(
-            "dose_size", f"{shown(path.name)} does not keep its promises: {problems[0]}; rerun the beam."
+            "dose_size",
+            f"{shown(source.file_name)} does not keep its promises: {problems[0]}; rerun the beam.",
         )
+    path = dose.output.with_name(source.file_name)
+    write_whole(path, content)
     return WrittenDose(
         path,
         sha256(content).hexdigest(),
@@ -72,12 +76,24 @@ def _written(step: BeamStep, dose: PublishedDose) -> WrittenDose:
 
 
 def _gray(step: BeamStep, dose: PublishedDose) -> float | None:
-    """What the engine's unit is in Gy, if that is known."""
+    """What the engine's unit is in Gy, if that is known, of a dose that was made of today's CSVs.
+
+    Raises:
+        BeamFailure: `stale_output`: it was made of others; `tps_invalid`: there are none.
+    """
+    layers = require_current_csvs(step.case, step.index)
+    for layer in layers:
+        path = f"{LOG_FOLDER}/{step.beam.folder}/{layer['name']}"
+        if dose.record.input_digests.get(path) != layer["csv_sha256"]:
+            raise beam_failure(
+                "stale_output",
+                f"The dose of {shown(step.beam.folder)} was not made of its {shown(layer['name'])} of today;"
+                " materialise dose for the beam.",
+            )
     if dose.record.engine != "mcsquare":
         return None
     constants = step.case.reference(step.index).delivery.block.constants
-    counts = sum(layer["beam_on_counts"] for layer in require_current_csvs(step.case, step.index))
-    return gray_per_unit(constants.protons_per_count, counts)
+    return gray_per_unit(constants.protons_per_count, sum(layer["beam_on_counts"] for layer in layers))
 
 
 def _numbers(back: ScaledBack) -> dict[str, float | int | str]:

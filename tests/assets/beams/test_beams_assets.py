@@ -1,8 +1,10 @@
 """The assets of beams in Dagster: what they record, which checks they evaluate, how they fail and go on."""
 
+import errno
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pydicom
@@ -262,6 +264,72 @@ def test_a_delivery_that_cannot_be_judged_ends_as_an_error_beside_the_others(lau
         "SELECT ptn_status, failure_code FROM deliveries WHERE treatment_index = 1 ORDER BY is_reference"
     )
     assert states == [("error", "ptn_missing"), ("passed", None)]
+
+
+def test_a_full_disk_is_no_fault_of_the_delivery_that_was_being_checked(
+    launches: Launches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launches.write()
+    launches.launch("case_manifest", "QA0001")
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", path)
+
+    monkeypatch.setattr("assets.beams.stages.delivery_checks.write_whole", full)
+    launches.launch("delivery_check", FIELDS[0])
+    states = launches.rows(
+        "SELECT DISTINCT ptn_status, failure_code FROM deliveries WHERE treatment_index = 1"
+    )
+    assert states == [("error", "disk_full")]
+
+
+def test_checks_that_cannot_begin_fail_their_step_and_leave_the_beam_as_it_is(
+    launches: Launches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launches.write()
+    launches.launch("case_manifest", "QA0001")
+
+    make = Path.mkdir
+
+    def full(path: Path, **how: Any) -> None:
+        if path.name == "Daily_PTN":
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        make(path, **how)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "mkdir", full)
+        assert "is full" in sentence_of(launches.launch("delivery_check", FIELDS[0]))
+    step = "SELECT status, json_extract(metadata, '$.code') FROM workflow_steps WHERE step = 'delivery_check'"
+    assert launches.rows(step) == [("failed", "disk_full")]
+    assert launches.statuses()[1][0] == "pending"
+    assert launches.launch("delivery_check", FIELDS[0]).success
+
+
+def test_no_rtdose_is_made_of_a_dose_whose_logs_were_converted_anew(finished: Launches) -> None:
+    (rtdose,) = (finished.output / "Dose" / "002_F2_A_P").glob("RTDOSE_*.dcm")
+    before = rtdose.read_bytes()
+    record = finished.output / "Dose" / "002_F2_A_P" / "run.json"
+    made = json.loads(record.read_text())
+    csv = next(name for name in made["input_digests"] if name.startswith("Log_csv/"))
+    made["input_digests"][csv] = "0" * 64
+    record.write_text(json.dumps(made))
+    result = finished.launch("rtdose", FIELDS[0])
+    assert "materialise dose for the beam" in sentence_of(result)
+    assert finished.rows("SELECT failure_code FROM beams WHERE treatment_index = 1") == [("stale_output",)]
+    assert rtdose.read_bytes() == before
+
+
+def test_an_rtdose_that_does_not_read_back_never_takes_the_place_of_an_earlier_one(
+    finished: Launches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (rtdose,) = (finished.output / "Dose" / "002_F2_A_P").glob("RTDOSE_*.dcm")
+    before = rtdose.read_bytes()
+    monkeypatch.setattr(
+        "assets.beams.stages.rtdose_files.rtdose_references_the_plan", lambda *_: ("it has no plan",)
+    )
+    assert "it has no plan" in sentence_of(finished.launch("rtdose", FIELDS[0]))
+    assert rtdose.read_bytes() == before
+    assert not list(rtdose.parent.glob(".*"))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The RTDOSE as an object: its attributes, its references to the plan, its UIDs, its bytes and its file."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RTDoseStorage
 
 from assets.beams.attributes import Item
 from assets.beams.failures import BeamFailure
-from assets.beams.rtdose import frame_of_reference_uid, rtdose, write_rtdose
+from assets.beams.rtdose import frame_of_reference_uid, rtdose
 from tests.assets.beams.beam_doses import (
     ORIGIN_MM,
     SPACING_MM,
@@ -305,22 +304,5 @@ def test_uids_are_valid_and_need_no_registered_root() -> None:
     assert dose.SOPInstanceUID != dose.SeriesInstanceUID
 
 
-def test_its_file_is_named_after_the_beam_and_whole(tmp_path: Path) -> None:
-    plan = plan_item()
-    folder = tmp_path / "Dose"
-    folder.mkdir()
-    path = write_rtdose(folder, plan, beam_dose(grid_of(ramp()), index=2))
-    assert path == folder / "RTDOSE_QA0001_beam_2.dcm"
-    assert path.read_bytes() == written(grid_of(ramp()), index=2)
-    assert list(folder.iterdir()) == [path]
-
-
-def test_a_refused_dose_leaves_the_file_that_was_there(tmp_path: Path) -> None:
-    plan = plan_item()
-    path = write_rtdose(tmp_path, plan, beam_dose(grid_of(ramp())))
-    before = path.read_bytes()
-    with pytest.raises(BeamFailure):
-        write_rtdose(tmp_path, plan, beam_dose(grid_of(np.zeros((2, 2, 2)))))
-    assert path.read_bytes() == before
-    write_rtdose(tmp_path, plan, beam_dose(grid_of(ramp(largest=2.0), "Gy")))
-    assert path.read_bytes() != before
+def test_its_file_is_named_after_the_beam() -> None:
+    assert beam_dose(grid_of(ramp()), index=2).file_name == "RTDOSE_QA0001_beam_2.dcm"
