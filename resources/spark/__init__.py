@@ -2,9 +2,10 @@
 
     session         Spark: the resource, and the session of one run
     engines         what each engine needs to start, and what is missing where it cannot
+    sail_server     the server of the engine sail, in a child process
     files           EngineFiles: stored objects that an engine reads, files of an engine that become objects
 
-Every engine runs the same DataFrame code: `sail` (inside this process, no Java), `jvm` (`local[*]`, or the
+Every engine runs the same DataFrame code: `sail` (in a child process, no Java), `jvm` (`local[*]`, or the
 session of the platform that runs this process), `connect` (a Spark Connect server elsewhere). Not here: what
 is computed, and where a job runs (`resources.compute`).
 """

@@ -9,12 +9,12 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from resources.spark.sail_server import SAIL, SailGone
+
 if TYPE_CHECKING:
-    from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
 
 Engine = Literal["sail", "jvm", "connect"]
@@ -43,38 +43,23 @@ _SUBMITTED: Final = "PYSPARK_GATEWAY_PORT"
 """Set by spark-submit, and so on every platform that runs Python through it."""
 
 
-_servers: Final[list["SparkConnectServer"]] = []
-"""Kept, since a server that nobody refers to stops."""
-
-
 class SparkMissing(RuntimeError):
     """The engine cannot start here: Java, the address of a server or a part of PySpark is missing."""
 
 
 @contextmanager
 def sail_session() -> Iterator["SparkSession"]:
-    """A session of its own on this process's server, which takes 20 ms once it is imported."""
-    with connect_session(f"sc://127.0.0.1:{_sail_port()}") as session:
+    """A session of its own on this process's server, which takes 20 ms once that is started."""
+    try:
+        port = SAIL.port()
+    except SailGone as gone:
+        raise SparkMissing(f"{gone}; its reason is on standard error. Or use the engine jvm") from gone
+    with connect_session(f"sc://127.0.0.1:{port}") as session:
+        from pyspark.sql.connect.client.retries import DefaultPolicy
+
+        # A server of this machine that is gone does not come back: 4 s of tries instead of 10 minutes.
+        session.client.set_retry_policies([DefaultPolicy(max_retries=4)])
         yield session
-
-
-@cache
-def _sail_port() -> int:
-    """The port of the server inside this process. It ends with the process.
-
-    A server for each session was tried with Sail 0.7.2: a process that had started and stopped very many of
-    them crashed with a segmentation fault in a thread that was none of Python's.
-    """
-    os.environ.setdefault("RUST_LOG", "error")
-    from pysail.spark import SparkConnectServer
-
-    server = SparkConnectServer(port=0)
-    server.start(background=True)
-    _servers.append(server)
-    address = server.listening_address
-    if address is None:
-        raise SparkMissing("Sail listens on no port of this machine; use the engine jvm")
-    return address[1]
 
 
 @contextmanager

@@ -2,14 +2,19 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import psutil
 import pytest
 
 from resources.deployments import resources_for
 from resources.spark import Spark, SparkMissing
+from resources.spark.sail_server import SailServer
 
 
 def rows_and_settings(spark: Spark) -> tuple[int, str, str]:
@@ -57,6 +62,79 @@ def test_sessions_of_one_process_share_nothing(tmp_path: Path):
         assert second.conf.get("spark.sql.session.timeZone") == "UTC"
         with pytest.raises(Exception, match="mine"):
             second.sql("SELECT * FROM mine").count()
+
+
+def servers() -> list[psutil.Process]:
+    """The Sail servers of this process."""
+    children = psutil.Process().children()
+    return [child for child in children if any(word.endswith("sail_server.py") for word in child.cmdline())]
+
+
+def test_a_server_that_died_is_started_again_for_the_next_session(tmp_path: Path):
+    spark = Spark(work_folder=str(tmp_path))
+    with pytest.raises(Exception, match=r"(?i)connect|socket|unavailable"), spark.session() as session:  # noqa: PT012
+        (server,) = servers()
+        server.kill()
+        server.wait(10)
+        session.range(1000).count()
+    assert rows_and_settings(spark) == (1000, "UTC", "true")
+
+
+def test_functions_find_the_modules_of_this_process_and_may_print_at_length(tmp_path: Path):
+    (tmp_path / "words_of_mine.py").write_text(
+        "def said(number):\n    print('x' * 1000)\n    return -number\n"
+    )
+    program = """
+import sys
+from pyspark.sql.functions import udf
+from resources.spark import Spark
+from words_of_mine import said
+with Spark(work_folder=sys.argv[1]).session() as session:
+    print(session.range(300).select(udf(said, "long")("id").alias("n")).groupBy().sum("n").collect()[0][0])
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "-44850\n"), ended.stderr
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_the_server_ends_with_its_process_however_that_ends(tmp_path: Path, end: signal.Signals):
+    program = """
+import sys, time
+from resources.spark import Spark
+with Spark(work_folder=sys.argv[1]).session() as session:
+    session.range(10).count()
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        (server,) = psutil.Process(process.pid).children()
+        process.send_signal(end)
+        process.wait(30)
+        server.wait(30)
+
+
+def test_a_server_that_cannot_start_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("resources.spark.engines.SAIL", SailServer())
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with (
+        pytest.raises(SparkMissing, match=r"exit code 1 before it listened.*engine jvm"),
+        Spark(work_folder=str(tmp_path)).session(),
+    ):
+        pass
 
 
 def test_connect_joins_the_server_of_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
