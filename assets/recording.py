@@ -14,6 +14,8 @@ from typing import Any
 
 import dagster as dg
 
+from assets.durations import rate, span
+
 # Dagster exports no names for the tags by which it tells that an asset is out of date.
 CODE_VERSION_TAG = "dagster/code_version"
 DATA_VERSION_TAG = "dagster/data_version"
@@ -115,24 +117,6 @@ class Progress:
         elapsed = self._clock() - self._started
         line = f"{self._done}/{self._total} {key}: {detail}"
         if self._done >= self._total:
-            return f"{line}; all done in {_duration(elapsed)}"
+            return f"{line}; all done in {span(elapsed)}"
         left = elapsed / self._done * (self._total - self._done)
-        return f"{line}; {_rate(self._done, elapsed)}, {_duration(left)} left"
-
-
-def _rate(count: int, seconds: float) -> str:
-    """Word a rate in the largest of second, minute and hour that gives at least one."""
-    per_second = count / max(seconds, 1e-3)
-    for unit, length in (("second", 1), ("minute", 60)):
-        if per_second * length >= 1:
-            return f"{per_second * length:.1f} a {unit}"
-    return f"{per_second * 3600:.1f} an hour"
-
-
-def _duration(seconds: float) -> str:
-    """Word a duration in its two largest units."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+        return f"{line}; {rate(self._done, elapsed)}, {span(left)} left"

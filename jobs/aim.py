@@ -24,6 +24,7 @@ run_aim = dg.define_asset_job(
     cron_schedule="0 6 * * 2,5",
     execution_timezone=ZONE,
     description="Tuesdays and Fridays at 06:00 in London, for that day.",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
 )
 def aim_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """Ask for the run of the London date of the tick."""

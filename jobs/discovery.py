@@ -23,6 +23,7 @@ from assets.discovery.ledger import reaping, upkeep
 from assets.discovery.roster import Roster
 from assets.discovery.steps import Resources, Step, drain, ended_runs, log_check, reading
 from assets.failures import PermanentFailure
+from assets.metadata import as_table
 from assets.retries import translated_failures
 from resources.http import Http
 from resources.ledger import Ledger
@@ -168,7 +169,7 @@ def _told(context: dg.OpExecutionContext, findings: Sequence[Finding]) -> dict[s
     rows = [{name: getattr(finding, name) or "" for name in columns} for finding in findings]
     return {
         "findings": len(findings),
-        "table": dg.MetadataValue.table([dg.TableRecord(row) for row in rows]) if rows else "none",
+        "table": as_table(rows),
     }
 
 

@@ -15,6 +15,7 @@ from assets.beams.settings import PREFIX
 from definitions import build_defs
 
 _SENSOR: Final = "beam_case_sensor"
+_INTERRUPTED: Final = "UNEXPECTED_TERMINATION"
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -55,14 +56,28 @@ class BeamRuns:
         return [*(result.run_requests or ())], said or ""
 
     def run(self, request: dg.RunRequest) -> bool:
-        """Do a run to its end; whether it succeeded. Nothing of it is printed, all of it is recorded."""
+        """Do a run to its end; whether it succeeded. Nothing of it is printed, all of it is recorded.
+
+        Raises:
+            KeyboardInterrupt: it was interrupted, which Dagster records as a failed run.
+        """
         job = self._definitions.resolve_job_def(request.job_name or "")
         # By these tags the next look knows the run for one that was asked for.
         tags = {**request.tags, "dagster/run_key": request.run_key or "", "dagster/sensor_name": _SENSOR}
-        return job.execute_in_process(
+        result = job.execute_in_process(
             run_config=_QUIET,
             instance=self._instance,
             partition_key=request.partition_key,
             tags=tags,
             raise_on_error=False,
-        ).success
+        )
+        if any(_tells_of_interruption(event) for event in result.all_events):
+            raise KeyboardInterrupt
+        return result.success
+
+
+def _tells_of_interruption(event: dg.DagsterEvent) -> bool:
+    if event.event_type is not dg.DagsterEventType.RUN_FAILURE:
+        return False
+    reason = event.job_failure_data.failure_reason
+    return reason is not None and reason.value == _INTERRUPTED

@@ -23,8 +23,8 @@ from resources.compute_host import ComputeHost
 from scripts.beams.desk import Desk
 from scripts.beams.drain import drain, work_folder
 from scripts.beams.sensor_loop import Daemon, LoopFailed, turn_on_sensors
-from scripts.beams.single_copy import only_copy
 from scripts.dagster_home import ROOT
+from scripts.single_copy import only_copy
 
 _PID_FILE: Final = "watcher.pid"
 _LOOK_EVERY_S: Final = 0.5

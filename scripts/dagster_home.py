@@ -5,7 +5,8 @@ What the instance is set to: `deploy/dagster.yaml`. Where everything else lies: 
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from zipfile import Path as ZipPath
 
@@ -33,6 +34,20 @@ def prepare_dagster_home(environ: Mapping[str, str]) -> Path:
     if not settings.exists():
         _copy_whole(SHIPPED_SETTINGS, settings)
     return home
+
+
+@contextmanager
+def named_dagster_home(home: Path) -> Iterator[None]:
+    """Name the folder of an instance in `DAGSTER_HOME` for the block: its settings refer to it by that."""
+    before = os.environ.get("DAGSTER_HOME")
+    os.environ["DAGSTER_HOME"] = str(home)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["DAGSTER_HOME"]
+        else:
+            os.environ["DAGSTER_HOME"] = before
 
 
 def _copy_whole(source: Path | ZipPath, target: Path) -> None:

@@ -24,6 +24,7 @@ _RUNS_PER_TICK = 5
     job=run_aim,
     minimum_interval_seconds=300,
     description="Runs each London date whose two feeds were there and the same on two looks.",
+    default_status=dg.DefaultSensorStatus.STOPPED,
 )
 def aim_feed_sensor(context: dg.SensorEvaluationContext, object_store: ObjectStore) -> dg.SensorResult:
     """Look for pairs of feeds, and ask for the run of each date whose pair has settled."""

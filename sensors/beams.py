@@ -36,6 +36,7 @@ _ENDED: Final = [
 
 
 @dg.sensor(
+    name="beam_case_sensor",
     jobs=[prepare_beam_case, check_beam_field, report_beam_case],
     minimum_interval_seconds=30,
     description="Lists the scan root and asks for what is due: manifests, then beams, then reports.",
@@ -70,6 +71,7 @@ def beam_case_sensor(context: dg.SensorEvaluationContext, ledger: Ledger) -> dg.
 
 
 @dg.sensor(
+    name="beam_orphan_sensor",
     minimum_interval_seconds=60,
     description="Frees the GPUs of runs that died, and ends what they left behind. Asks for no run.",
     default_status=dg.DefaultSensorStatus.STOPPED,

@@ -35,6 +35,8 @@ _CURSOR_FORMAT: Final = 1
 Read = Callable[[str], bytes | None]
 """The content of an object by its name; None where it is gone."""
 
+_Folders = Mapping[date, Mapping[str, SourceFile]]
+
 
 @dataclass(frozen=True, slots=True)
 class FilterRequest:
@@ -129,11 +131,7 @@ def plan_filters(
         is_partition: whether a day can be asked for.
         mark: a number to be kept in the cursor.
     """
-    before = Remembered.read(cursor)
-    folders = {
-        day: {_digest([file.name, file.version]): file for file in files if _is_manifest(file)}
-        for day, files in sorted(listed.items())
-    }
+    before, folders = Remembered.read(cursor), _manifests(listed)
     there = frozenset().union(*folders.values())
     harvest = _Harvest(
         asking={},
@@ -141,38 +139,42 @@ def plan_filters(
         unreadable=set(before.unreadable & there),
         warnings=[],
     )
-    new = [
+    new = sorted(
         (file.name, digest, day)
         for day, files in folders.items()
         for digest, file in files.items()
         if digest not in harvest.seen[day]
-    ]
-    for name, digest, day in sorted(new)[:MOST_READ]:
+    )
+    for name, digest, day in new[:MOST_READ]:
         if not _harvested(harvest, name, digest, day, read, is_partition):
             break
-    unfinished = {day for day, files in folders.items() if files.keys() - harvest.seen[day]}
-    remembered = Remembered(
-        seen={
-            day: frozenset(files)
-            for day, files in harvest.seen.items()
-            if day in unfinished or (files and day in kept)
-        },
-        unreadable=frozenset(harvest.unreadable),
-        mark=mark,
-    )
     requests = tuple(_request(day, asking) for day, asking in sorted(harvest.asking.items()))
-    unreadable = [
-        file.name
-        for files in folders.values()
-        for digest, file in files.items()
-        if digest in harvest.unreadable
-    ]
+    names = {digest: file.name for files in folders.values() for digest, file in files.items()}
+    unreadable = sorted(names[digest] for digest in harvest.unreadable)
     return FilterPlan(
         requests=requests,
-        new_cursor=remembered.write(),
-        skip_reason=None if requests else _reason(len(there), len(new), sorted(unreadable)),
+        new_cursor=_remembered(folders, harvest, kept, mark).write(),
+        skip_reason=None if requests else _reason(len(there), len(new), unreadable),
         warnings=tuple(harvest.warnings),
     )
+
+
+def _manifests(listed: Mapping[date, Sequence[SourceFile]]) -> _Folders:
+    """The manifests among the objects, by run day and by the digest of their name and version."""
+    return {
+        day: {_digest([file.name, file.version]): file for file in files if _is_manifest(file)}
+        for day, files in sorted(listed.items())
+    }
+
+
+def _remembered(folders: _Folders, harvest: _Harvest, kept: Collection[date], mark: int | None) -> Remembered:
+    """What the next look is to know: the kept days, and those of which not every manifest was looked into."""
+    seen = {
+        day: frozenset(harvest.seen[day])
+        for day, files in folders.items()
+        if files.keys() - harvest.seen[day] or (harvest.seen[day] and day in kept)
+    }
+    return Remembered(seen=seen, unreadable=frozenset(harvest.unreadable), mark=mark)
 
 
 def _harvested(

@@ -25,6 +25,7 @@ _FILES_PER_TICK = 60
     job=build_market_month,
     minimum_interval_seconds=60,
     description="Makes the month of each new or replaced vendor file that was the same on two looks.",
+    default_status=dg.DefaultSensorStatus.STOPPED,
 )
 def market_month_sensor(context: dg.SensorEvaluationContext, object_store: ObjectStore) -> dg.SensorResult:
     """Look for vendor files, observe those that have settled, and ask for the months that are not done."""

@@ -18,10 +18,11 @@ from assets.aim.pictures import LONGEST_HISTORY, history_picture
 from assets.aim.publication import publish_refusal
 from assets.aim.run_ids import run_id_of
 from assets.aim.stages.order import booked, perform
-from assets.aim.stages.outcomes import Fact, Outcome, Picture
+from assets.aim.stages.outcomes import Fact, Outcome
 from assets.aim.stages.run import Run
 from assets.aim.stages.sites import Site, Sources, deployed_site
 from assets.failures import PermanentFailure
+from assets.metadata import metadata_value
 from assets.retries import Patience, translated_failures
 from resources.object_store import ObjectStore
 from resources.warehouse import Warehouse
@@ -277,13 +278,7 @@ class Step:
 
 
 def _metadata_value(fact: Fact) -> Any:
-    match fact:
-        case Picture():
-            return dg.MetadataValue.md(fact.markdown)
-        case pl.DataFrame():
-            return _table(fact)
-        case _:
-            return fact
+    return _table(fact) if isinstance(fact, pl.DataFrame) else metadata_value(fact)
 
 
 def _table(frame: pl.DataFrame) -> dg.TableMetadataValue:

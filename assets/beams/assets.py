@@ -22,6 +22,7 @@ from assets.beams.failures import BeamFailure
 from assets.beams.keys import beam_id, parsed_field_key
 from assets.beams.partitions import beam_cases, beam_fields
 from assets.beams.steps import active_runs, site_of, tag_run
+from assets.metadata import as_table
 from resources.compute_host import ComputeHost
 from resources.dose_engine import DoseEngine
 from resources.ledger import Ledger
@@ -73,7 +74,7 @@ def case_manifest(context: dg.AssetExecutionContext, ledger: Ledger) -> Results:
                 yield from checks.manifest_results(failure)
             raise
         tag_run(context, case=context.partition_key, room=made.room)
-        context.instance.add_dynamic_partitions(beam_fields.name, list(made.field_keys))  # pyright: ignore[reportArgumentType] (the name is given)
+        context.instance.add_dynamic_partitions(str(beam_fields.name), list(made.field_keys))
         yield from checks.manifest_results(None)
         yield dg.MaterializeResult(
             metadata=_manifest_metadata(made), data_version=dg.DataVersion(made.sha256)
@@ -115,7 +116,7 @@ def log_csv(context: dg.AssetExecutionContext, ledger: Ledger) -> Results:
             metadata={
                 "dagster/row_count": made.samples,
                 "reference_delivery": made.delivery,
-                "layers": checks.table(rows),
+                "layers": as_table(rows),
             }
         )
 
@@ -250,7 +251,7 @@ def delivery_check(context: dg.AssetExecutionContext, ledger: Ledger) -> Results
         yield dg.MaterializeResult(
             metadata={
                 "dagster/row_count": sum(delivery.end.evaluated_points or 0 for delivery in deliveries),
-                "deliveries": checks.table([checks.delivery_row(delivery) for delivery in deliveries]),
+                "deliveries": as_table([checks.delivery_row(delivery) for delivery in deliveries]),
                 **{name: dg.MetadataValue.md(text) for name, text in pictures.items()},
             }
         )
@@ -275,8 +276,8 @@ def case_report(context: dg.AssetExecutionContext, ledger: Ledger) -> Results:
             metadata={
                 "state": made.state,
                 "progress_percent": made.progress,
-                "beams": checks.table(made.beam_rows),
-                "deliveries": checks.table(made.delivery_rows),
+                "beams": as_table(made.beam_rows),
+                "deliveries": as_table(made.delivery_rows),
                 "warnings": ", ".join(made.warnings) or "none",
                 **{name: dg.MetadataValue.md(text) for name, text in made.pictures.items()},
             }
@@ -325,7 +326,7 @@ def _manifest_metadata(made: "MadeManifest") -> dict[str, Any]:
         "dagster/row_count": len(manifest["deliveries"]),
         "gantry": manifest["gantry"],
         "fingerprint": manifest["fingerprint"],
-        "beams": checks.table(beams),
-        "fractions": checks.table(fractions),
+        "beams": as_table(beams),
+        "fractions": as_table(fractions),
         "warnings": ", ".join(dict.fromkeys(warning["code"] for warning in manifest["warnings"])) or "none",
     }

@@ -4,13 +4,14 @@ A claim that is broken by a refused input has its check fail with the codes and 
 step fails with it, so nothing behind it runs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
 from assets.beams.failures import BeamFailure
 from assets.beams.states import CheckState
+from assets.metadata import as_table
 
 if TYPE_CHECKING:
     from assets.beams.stages.delivery_checks import CheckedDelivery
@@ -103,7 +104,7 @@ def broken(spec: dg.AssetCheckSpec, failure: BeamFailure) -> dg.AssetCheckResult
         description=failure.message,
         metadata={
             "code": failure.code,
-            "problems": table([{"code": one.code, "problem": one.message} for one in problems]),
+            "problems": as_table([{"code": one.code, "problem": one.message} for one in problems]),
         },
     )
 
@@ -141,7 +142,7 @@ def _deliveries(
         check_name=spec.name,
         passed=not offending,
         severity=severity,
-        metadata={"deliveries": table(rows)} if rows else {},
+        metadata={"deliveries": as_table(rows)} if rows else {},
     )
 
 
@@ -158,8 +159,3 @@ def delivery_row(delivery: "CheckedDelivery") -> dict[str, str | int | float]:
         "warnings": ", ".join(delivery.warnings),
         "reason": "" if end.failure is None else end.failure.message,
     }
-
-
-def table(rows: Sequence[Mapping[str, Any]]) -> Any:
-    """Rows as the web UI shows them."""
-    return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows]) if rows else "none"

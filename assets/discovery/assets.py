@@ -8,11 +8,14 @@ Not here: what the steps do (`steps`), the checks (`checks`).
 """
 
 import logging
+from datetime import timedelta
 from typing import Final
 
 import dagster as dg
 
 from assets.discovery.checks import check_specs, discovered_key, items_key
+from assets.discovery.doctor.sources import LATE_AFTER
+from assets.discovery.due import longest_interval
 from assets.discovery.job_model import Job
 from assets.discovery.partitions import item_partitions
 from assets.discovery.roster import Roster
@@ -50,6 +53,7 @@ def _discovered(roster: Roster, job: Job) -> dg.AssetsDefinition:
                 group_name=GROUP,
                 kinds={"sqlite"},
                 metadata=_about(job),
+                freshness_policy=_freshness(job),
                 # Nothing is made where a pause keeps discovery from happening.
                 skippable=True,
             )
@@ -95,6 +99,19 @@ def _items(roster: Roster, job: Job) -> dg.AssetsDefinition:
         yield from work(Step(context, roster, job, Resources(ledger, http, object_store)))
 
     return items
+
+
+def _freshness(job: Job) -> dg.FreshnessPolicy | None:
+    """Late when `discovery_is_on_time` says so, and close to it one interval before.
+
+    Nothing is due of a job that is disabled or works on request, nor of a backfill, which ends some time.
+    """
+    interval = longest_interval(job)
+    if interval is None or not job.enabled or job.kind == "backfill":
+        return None
+    # Dagster takes no window below a minute, and judges every half minute only.
+    fail, warn = (max(times * interval, timedelta(minutes=times)) for times in (LATE_AFTER, LATE_AFTER - 1))
+    return dg.FreshnessPolicy.time_window(fail, warn)
 
 
 def _about(job: Job) -> dict[str, str]:

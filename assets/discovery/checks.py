@@ -20,7 +20,8 @@ from assets.discovery.doctor.surroundings import Surroundings
 from assets.discovery.ledger import budgets, history, jobs, mirror
 from assets.discovery.readers.instants import in_zone
 from assets.discovery.readers.jobs_today import JobToday
-from assets.discovery.run_facts import SHOWN, Fact, Markdown, Table, failed_table
+from assets.discovery.run_facts import SHOWN, failed_table
+from assets.metadata import as_table, metadata_value
 
 
 def discovered_key(job_name: str) -> dg.AssetKey:
@@ -96,9 +97,9 @@ def _failures(look: _Look) -> _Verdict:
     if not count:
         return _Verdict(True, "No item is failed.", {"failed": 0})
     text = f"{count:,} stage{'s' if count > 1 else ''} of items failed; retry, skip or cancel them."
-    table = metadata_value(failed_table(some))
+    items = metadata_value(failed_table(some))
     return _Verdict(
-        False, text, {"failed": count, "failed_items": table, "next": f"inv jobs.retry -j {look.today.name}"}
+        False, text, {"failed": count, "failed_items": items, "next": f"inv jobs.retry -j {look.today.name}"}
     )
 
 
@@ -118,10 +119,10 @@ def _results(look: _Look) -> _Verdict:
     count, some = mirror.done_without_result(look.connection, look.today.name, look.stages, SHOWN)
     if not count:
         return _Verdict(True, "Every done stage has a result of its revision.", {})
-    table = metadata_value(Table([{"key": shown(key), "stage": stage} for key, stage in some]))
+    stages = as_table([{"key": shown(key), "stage": stage} for key, stage in some])
     text = f"{count:,} done stage{'s have' if count > 1 else ' has'} no result of the item's revision."
     return _Verdict(
-        False, text, {"without_result": table, "next": f"inv jobs.reprocess -j {look.today.name}"}
+        False, text, {"without_result": stages, "next": f"inv jobs.reprocess -j {look.today.name}"}
     )
 
 
@@ -185,17 +186,6 @@ def check_results(
             )
         )
     return results
-
-
-def metadata_value(fact: Fact) -> Any:
-    """A fact as metadata."""
-    match fact:
-        case Markdown(text):
-            return dg.MetadataValue.md(text)
-        case Table(rows):
-            return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows])
-        case _:
-            return fact
 
 
 def _claims_of(asset_key: dg.AssetKey) -> Mapping[str, _Claim]:

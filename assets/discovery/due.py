@@ -3,10 +3,15 @@
 Not here: what keeps it from looking then (pauses), and asking for it now (`ledger.pauses.wake`).
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 from assets.discovery.job_model import Job
+
+# Enough for a week of working hours by the quarter, and for years of months.
+_TICKS_LOOKED_AT = 300
+_A_MONDAY = datetime(2025, 1, 6, tzinfo=UTC)
 
 
 def due_at(job: Job, last_discovery_at: int | None) -> int | None:
@@ -34,3 +39,19 @@ def next_of_cron(cron: str, zone: str, after: int) -> int:
 
     local = datetime.fromtimestamp(after / 1000, tz=UTC).astimezone(ZoneInfo(zone))
     return round(next(CronSim(cron, local)).timestamp() * 1000)
+
+
+def longest_interval(job: Job) -> timedelta | None:
+    """The longest time between two discoveries that are due; `None`: they are due only on request.
+
+    Of a `cron` it is the longest of 300 intervals in a row.
+    """
+    from cronsim import CronSim
+
+    discovery = job.discovery
+    if discovery.every_s is not None:
+        return timedelta(seconds=discovery.every_s)
+    if discovery.cron is None:
+        return None
+    ticks = islice(CronSim(discovery.cron, _A_MONDAY.astimezone(ZoneInfo(job.timezone))), _TICKS_LOOKED_AT)
+    return max(later - earlier for earlier, later in pairwise(tick.astimezone(UTC) for tick in ticks))

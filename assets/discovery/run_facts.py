@@ -5,8 +5,7 @@ Every text that came from a source has passed the redaction of `credentials`. No
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 from assets.discovery import pictures
@@ -17,6 +16,7 @@ from assets.discovery.mirroring import Mirrored
 from assets.discovery.readers.instants import in_zone_or_none
 from assets.discovery.readers.job_status import tally
 from assets.discovery.readers.jobs_today import JobToday
+from assets.facts import Fact, Markdown, Table
 
 SHOWN: Final = 50
 """The most rows of a table."""
@@ -35,29 +35,11 @@ _COUNTERS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Markdown:
-    """A text as markdown, pictures too."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows with the same columns."""
-
-    rows: Sequence[Mapping[str, str | int | float]]
-
-
-Fact = str | int | float | Markdown | Table
-Facts = dict[str, Fact]
-
-
-def discovery_facts(connection: sqlite3.Connection, today: JobToday, summary: RunSummary) -> Facts:
+def discovery_facts(connection: sqlite3.Connection, today: JobToday, summary: RunSummary) -> dict[str, Fact]:
     """What a discovery found, where it left off, and how it compares with earlier ones."""
     found, name = summary.discovery, today.name
     past = history.discoveries(connection, name, pictures.DISCOVERIES_SHOWN)
-    facts: Facts = {"history": Markdown(pictures.discovery_history(name, past, today.zone))}
+    facts: dict[str, Fact] = {"history": Markdown(pictures.discovery_history(name, past, today.zone))}
     if found is None:
         return facts | {"outcome": summary.stopped, "reason": shown(summary.stopped_reason)}
     facts |= {"outcome": found.outcome} | {counter: getattr(found, counter) for counter in _COUNTERS}
@@ -84,9 +66,9 @@ def discovery_facts(connection: sqlite3.Connection, today: JobToday, summary: Ru
     return facts
 
 
-def work_facts(connection: sqlite3.Connection, today: JobToday, summary: RunSummary) -> Facts:
+def work_facts(connection: sqlite3.Connection, today: JobToday, summary: RunSummary) -> dict[str, Fact]:
     """What became of the items of a run, and how far all items of the job have come."""
-    facts: Facts = {
+    facts: dict[str, Fact] = {
         "done": summary.items_done,
         "failed": summary.items_failed,
         "retrying": mirror.retrying(connection, summary.item_ids),
@@ -106,7 +88,7 @@ def work_facts(connection: sqlite3.Connection, today: JobToday, summary: RunSumm
     return facts
 
 
-def mirror_facts(mirrored: Mirrored, unmirrored: int) -> Facts:
+def mirror_facts(mirrored: Mirrored, unmirrored: int) -> dict[str, Fact]:
     """What Dagster was told of, and how many live items it is never told of (`mirror_limit`)."""
     return {
         "mirrored": mirrored.recorded,

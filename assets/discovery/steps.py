@@ -19,7 +19,7 @@ from typing import Any, Final
 import dagster as dg
 
 from assets.discovery import mirroring
-from assets.discovery.checks import check_results, discovered_key, items_key, metadata_value
+from assets.discovery.checks import check_results, discovered_key, items_key
 from assets.discovery.engine.context import RunContext, RunSummary
 from assets.discovery.engine.pacer import Pacer
 from assets.discovery.engine.registry import LEDGER, ResourceRegistry, utc_now
@@ -30,12 +30,14 @@ from assets.discovery.ledger import demand, events, history, mirror, owners, sch
 from assets.discovery.ledger.demand import Lease
 from assets.discovery.partitions import PartitionCatalogue
 from assets.discovery.readers.absent_ledger import as_empty
-from assets.discovery.readers.instants import span
 from assets.discovery.readers.jobs_today import JobToday
 from assets.discovery.roster import Roster
-from assets.discovery.run_facts import Facts, discovery_facts, mirror_facts, refusal, work_facts
+from assets.discovery.run_facts import discovery_facts, mirror_facts, refusal, work_facts
 from assets.discovery.side_work import beside
+from assets.durations import rate, span
+from assets.facts import Facts
 from assets.failures import PermanentFailure
+from assets.metadata import metadata
 from assets.retries import Patience, translated_failures
 from resources.http import Http
 from resources.ledger import Ledger, LedgerAbsent, LedgerUnusable
@@ -110,8 +112,8 @@ class Step:
             ended = state.done + state.skipped + state.failed
             line = f"{name}: {state.discovered:,} items discovered; {ended:,} stages ended"
             line += f" ({state.failed:,} failed, {state.to_try_again:,} to be tried again)"
-            rate = ended / max((utc_now() - began) / 1000, 1.0)
-            left = f"; {rate:.1f} a second, {span(state.waiting / rate)} left" if ended else ""
+            elapsed = max((utc_now() - began) / 1000, 1.0)
+            left = f"; {rate(ended, elapsed)}, {span(state.waiting * elapsed / ended)} left" if ended else ""
             self.context.log.info("%s; %s wait%s", line, f"{state.waiting:,}", left)
 
         return tell
@@ -136,7 +138,7 @@ def discover(step: Step) -> Results:
                 _observe(step, key, facts)
                 failure = found and (found.error or "; ".join(found.warnings))
             else:
-                yield dg.MaterializeResult(asset_key=key, metadata=_metadata(facts))
+                yield dg.MaterializeResult(asset_key=key, metadata=metadata(facts))
         yield from _selected_checks(step, key)
         if failure:
             raise PermanentFailure(failure)
@@ -307,10 +309,6 @@ def _asset_context(step: Step) -> dg.AssetExecutionContext:
 
 def _observe(step: Step, asset_key: dg.AssetKey, facts: Facts) -> None:
     """Show what a run did on the page of its asset, whether or not it made anything."""
-    step.context.log_event(dg.AssetObservation(asset_key, metadata=_metadata(facts)))
+    step.context.log_event(dg.AssetObservation(asset_key, metadata=metadata(facts)))
     told = {name: fact for name, fact in facts.items() if isinstance(fact, (str, int, float))}
     step.context.log.info("%s", "; ".join(f"{name} {fact}" for name, fact in told.items()))
-
-
-def _metadata(facts: Facts) -> dict[str, Any]:
-    return {name: metadata_value(fact) for name, fact in facts.items()}

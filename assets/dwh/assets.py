@@ -6,7 +6,7 @@ a platform.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, ClassVar, Final, Literal
 
 import dagster as dg
@@ -40,6 +40,8 @@ GROUP: Final = "dwh"
 
 # A run a day, each with a Spark session of its own, which ends with it.
 _ONE_DAY_A_RUN: Final = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+# Analysts read a complete day in the morning.
+_BY_MORNING: Final = dg.FreshnessPolicy.cron("0 6 * * *", timedelta(days=1), TIMEZONE)
 _NOBODY: Final = {"publisher_type": "NOOP"}
 _FILTER_KEYS: Final = (
     "triggered_by_job",
@@ -291,6 +293,7 @@ def transformed_images(
         deps=[TRANSFORMED_IMAGES],
         description="The day's images, one row per media id: what analysts read, by the pointer of the day.",
         kinds={"spark", "parquet"},
+        freshness_policy=_BY_MORNING,
         metadata={"dagster/column_schema": _schema(FILTERED_FIELDS)},
     ),
     FILTER_CHECKS,

@@ -1,44 +1,18 @@
-"""What a run shows for itself: facts for people, and how its claims came out.
+"""What a run shows for itself: its facts, and how its claims came out.
 
 A step of Dagster and a job on a platform show the same report. Not here: what is in the report of each job
 (`stages.reports`), and how Dagster or a platform's messages write it (`steps`, the entries).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from assets.dwh.metrics import Metrics
+from assets.facts import Document, Fact, Facts
 
 OTHER_PARTITIONS: Final = "other_partitions"
 """The key in a platform's message that names `Report.other_partitions`."""
-
-Scalar = str | int | float | bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Markdown:
-    """A text to be rendered, pictures included."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of the same keys."""
-
-    rows: Sequence[Mapping[str, Scalar]]
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A JSON object."""
-
-    content: Mapping[str, object]
-
-
-Fact = str | int | float | bool | Markdown | Table | Document
-Facts = Mapping[str, Fact]
 
 Severity = Literal["WARN", "ERROR"]
 

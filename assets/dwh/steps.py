@@ -15,22 +15,13 @@ import dagster as dg
 
 from assets.dwh.inputs import WaitsForApproval
 from assets.dwh.registry import RegisteredJob
-from assets.dwh.reports import (
-    OTHER_PARTITIONS,
-    Claim,
-    Document,
-    Fact,
-    Facts,
-    Markdown,
-    Report,
-    Scalar,
-    Table,
-)
+from assets.dwh.reports import OTHER_PARTITIONS, Claim, Report
 from assets.dwh.run_ids import new_run_id
 from assets.dwh.stages.hooks import EventLost
 from assets.dwh.stages.jobs import JOBS, failure_told, run_job, usage_errors
 from assets.dwh.stages.workplace import Workplace
 from assets.failures import PermanentFailure
+from assets.metadata import metadata
 from assets.retries import translated_failures
 from resources.compute import (
     Compute,
@@ -213,9 +204,9 @@ def _known_failures() -> Iterator[None]:
 
 def recorded(context: dg.AssetExecutionContext, report: Report) -> Results:
     """The report of a job as Dagster stores it."""
-    metadata = _metadata(report.all_facts)
-    _record_others(context, report.other_partitions, metadata)
-    yield dg.MaterializeResult(metadata=metadata)
+    shown = metadata(report.all_facts)
+    _record_others(context, report.other_partitions, shown)
+    yield dg.MaterializeResult(metadata=shown)
     for claim in report.claims:
         yield check_result(claim)
 
@@ -252,19 +243,6 @@ def _described(result: dg.AssetCheckResult) -> dg.AssetCheckResult:
     return result._replace(description=description.text, metadata=metadata)
 
 
-def metadata_value(fact: Fact) -> Any:
-    """A fact as metadata."""
-    match fact:
-        case Markdown(text):
-            return dg.MetadataValue.md(text)
-        case Table(rows):
-            return dg.MetadataValue.table([dg.TableRecord(_cells(row)) for row in rows])
-        case Document(content):
-            return dg.MetadataValue.json(dict(content))
-        case _:
-            return fact
-
-
 def check_result(claim: Claim) -> dg.AssetCheckResult:
     """A claim as the result of its check."""
     return dg.AssetCheckResult(
@@ -272,14 +250,5 @@ def check_result(claim: Claim) -> dg.AssetCheckResult:
         passed=claim.holds,
         severity=dg.AssetCheckSeverity[claim.severity],
         description=claim.description,
-        metadata=_metadata(claim.facts),
+        metadata=metadata(claim.facts),
     )
-
-
-def _metadata(facts: Facts) -> dict[str, Any]:
-    return {name: metadata_value(fact) for name, fact in facts.items()}
-
-
-def _cells(row: Mapping[str, Scalar]) -> dict[str, str | int | float | bool]:
-    """A row as the UI's tables take it, which know no null."""
-    return {name: "" if cell is None else cell for name, cell in row.items()}

@@ -1,12 +1,14 @@
 """The assets of market: one op makes all three tables, so a month is read once and passed on in memory."""
 
 from collections.abc import Iterator, Mapping, Set
+from datetime import timedelta
 from functools import partial
 from typing import Any, Literal
 
 import dagster as dg
 from pydantic import Field
 
+from assets.facts import Scalar
 from assets.failures import PermanentFailure, QuintetFailure, TransientFailure
 from assets.market import session_bars, training_table
 from assets.market.checks import ASSET_KEYS, CHECK_SPECS, check_results
@@ -18,12 +20,16 @@ from assets.market.published import OBJECT_KEYS
 from assets.market.recipe import CODE_VERSION, DEFAULT_DECAY_REFERENCE, Recipe
 from assets.market.report import MonthReport
 from assets.market.session_bars import SessionSummary
+from assets.metadata import as_table
 from assets.parallel import available_cores, run_each
 from assets.recording import Progress, Recorder
 from assets.retries import translated_failures
 from resources.object_store import ObjectStore, PreconditionFailed
 
 GROUP = "market"
+
+# The file of a month is whole once the month is over: a week later something was made of it.
+_IN_THE_FIRST_WEEK = dg.FreshnessPolicy.cron("0 0 8 * *", timedelta(days=7), "America/Chicago")
 
 _WORTH_A_RETRY = (TransientFailure, ConnectionError, TimeoutError)
 
@@ -98,6 +104,7 @@ def _spec(
         code_version=CODE_VERSION,
         partitions_def=months,
         skippable=True,
+        freshness_policy=_IN_THE_FIRST_WEEK,
         metadata={"dagster/column_schema": dg.TableSchema(columns)} if columns else {},
     )
 
@@ -268,7 +275,7 @@ def _report(table: TableName, report: MonthReport) -> dict[str, Any]:
         return {
             "dagster/row_count": report.rows,
             "filled_share": round(report.filled_share, 4),
-            "sessions": dg.MetadataValue.table([_session_record(session) for session in report.sessions]),
+            "sessions": as_table([_session_row(session) for session in report.sessions]),
             "picture": dg.MetadataValue.md(report.session_picture),
         }
     if table == "training_table":
@@ -277,23 +284,18 @@ def _report(table: TableName, report: MonthReport) -> dict[str, Any]:
     return {"win_rates": _win_rates(report)}
 
 
-def _win_rates(report: MonthReport) -> dg.TableMetadataValue:
-    rates = report.win_rates.items()
-    return dg.MetadataValue.table(
-        [dg.TableRecord({"mode": mode, "win_rate": round(rate, 4)}) for mode, rate in rates]
-    )
+def _win_rates(report: MonthReport) -> Any:
+    return as_table([{"mode": mode, "win_rate": round(rate, 4)} for mode, rate in report.win_rates.items()])
 
 
-def _session_record(session: SessionSummary) -> dg.TableRecord:
-    return dg.TableRecord(
-        {
-            "session_date": session.session_date,
-            "contract": session.contract,
-            "close_ct": session.close_ct,
-            "rows": session.rows,
-            "filled_share": round(session.added_rows / session.rows, 4),
-        }
-    )
+def _session_row(session: SessionSummary) -> Mapping[str, Scalar]:
+    return {
+        "session_date": session.session_date,
+        "contract": session.contract,
+        "close_ct": session.close_ct,
+        "rows": session.rows,
+        "filled_share": round(session.added_rows / session.rows, 4),
+    }
 
 
 def _line(outcome: MonthOutcome) -> str:

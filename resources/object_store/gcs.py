@@ -13,14 +13,18 @@ from functools import cached_property, partial
 from typing import Any
 from uuid import uuid4
 
-import requests
 from dagster_gcp.gcs import GCSResource
 from google.api_core import exceptions as answers
-from google.auth import exceptions as credentials
 from google.cloud.storage import Blob, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 from pydantic import Field
 
+from resources.google_answers import (
+    NO_CREDENTIALS,
+    UNAVAILABLE,
+    no_credentials,
+    unavailable,
+)
 from resources.object_store.base import ObjectStore
 from resources.object_store.errors import (
     AccessRefused,
@@ -145,23 +149,10 @@ class GCSObjectStore(ObjectStore):
                 return PreconditionFailed(
                     f"{location} was replaced by another writer at this moment; start again."
                 )
-            case credentials.DefaultCredentialsError() | credentials.RefreshError():
-                return AccessRefused(
-                    f"{location}: there are no valid Google credentials; set GOOGLE_APPLICATION_CREDENTIALS "
-                    "or run `gcloud auth application-default login`."
-                )
-            case (
-                answers.RetryError()
-                | answers.ServerError()
-                | answers.TooManyRequests()
-                | credentials.TransportError()
-                | requests.ConnectionError()
-                | requests.Timeout()
-            ):
-                return StoreUnavailable(
-                    f"{location}: GCS could not be reached or failed for {self.retry_seconds:g} s "
-                    f"({type(error).__name__}); try again later."
-                )
+            case _ if isinstance(error, NO_CREDENTIALS):
+                return AccessRefused(no_credentials(location))
+            case _ if isinstance(error, UNAVAILABLE):
+                return StoreUnavailable(unavailable(location, "GCS", self.retry_seconds, error))
             case _:
                 return None
 

@@ -20,7 +20,6 @@ import polars as pl
 import requests
 from dagster_gcp import BigQueryResource
 from google.api_core import exceptions as answers
-from google.auth import exceptions as credentials
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.bigquery import (
     ArrayQueryParameter,
@@ -39,6 +38,7 @@ from google.cloud.bigquery.format_options import ParquetOptions
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 from pydantic import Field, PrivateAttr
 
+from resources.google_answers import NO_CREDENTIALS, UNAVAILABLE, no_credentials, unavailable
 from resources.warehouse.base import Warehouse
 from resources.warehouse.columns import Schema, fields_of, limits_of, polars_type
 from resources.warehouse.errors import (
@@ -289,26 +289,12 @@ class BigQueryWarehouse(Warehouse):
                 return AccessRefused(
                     f"{location}: BigQuery refuses access; check the account's roles. ({_reason(error)})"
                 )
-            case credentials.DefaultCredentialsError() | credentials.RefreshError():
-                return AccessRefused(
-                    f"{location}: there are no valid Google credentials; set GOOGLE_APPLICATION_CREDENTIALS "
-                    "or run `gcloud auth application-default login`."
-                )
+            case _ if isinstance(error, NO_CREDENTIALS):
+                return AccessRefused(no_credentials(location))
             case answers.BadRequest() if statement is not None:
                 return StatementRefused(f"{_place(error, statement)}: {_reason(error)}")
-            case (
-                answers.RetryError()
-                | answers.ServerError()
-                | answers.TooManyRequests()
-                | credentials.TransportError()
-                | requests.ConnectionError()
-                | requests.Timeout()
-                | TimeoutError()
-            ):
-                return WarehouseUnavailable(
-                    f"{location}: BigQuery could not be reached or failed for {self.retry_seconds:g} s "
-                    f"({type(error).__name__}); try again later."
-                )
+            case _ if isinstance(error, UNAVAILABLE):
+                return WarehouseUnavailable(unavailable(location, "BigQuery", self.retry_seconds, error))
             case _:
                 return None
 

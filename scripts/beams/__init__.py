@@ -2,7 +2,6 @@
 
     __main__     the command line: options, exit codes, what goes to which stream
     desk         what a command works with: settings, resources, registry, Dagster instance, clock
-    answers      what a command answers, and the exit codes
 
 One module for each command, with its options, its work and how its answer looks to people:
 
@@ -16,7 +15,6 @@ One module for each command, with its options, its work and how its answer looks
 
 And what `scripts/beam_watcher.py` is made of, the loop that runs without a person:
 
-    single_copy  one watcher at a time
     sensor_loop  Dagster's daemon and what comes from it
     drain        how the loop ends
 

@@ -12,9 +12,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Final
 
-from assets.failures import PermanentFailure, QuintetFailure
-from scripts.beams.answers import DONE, FAILED, WRONG, Answer
 from scripts.beams.desk import Desk
+from scripts.terminal.answers import DONE, FAILED, Answer, exit_code
 
 _PROGRAM: Final = "python -m scripts.beams"
 _COMMANDS: Final[Mapping[str, str]] = {
@@ -83,13 +82,7 @@ def _code_of(failure: Exception) -> int | None:
 
     if isinstance(failure, NoAttempt | IllegalTransition):
         return FAILED
-    if isinstance(failure, PermanentFailure):
-        return WRONG
-    if isinstance(failure, QuintetFailure | sqlite3.DatabaseError | OSError):
-        return FAILED
-    from resources.ledger import LedgerUnusable
-
-    return WRONG if isinstance(failure, LedgerUnusable) else None
+    return exit_code(failure)
 
 
 def _sentence(failure: Exception) -> str:
@@ -101,14 +94,14 @@ def _sentence(failure: Exception) -> str:
 
 
 def _show(command: ModuleType, answer: Answer, *, as_json: bool) -> None:
-    from scripts.discovery_cli import output
+    from scripts.terminal.output import ReaderGone, print_json, print_view
 
     try:
         if as_json:
-            output.print_json(answer.document)
+            print_json(answer.document)
         else:
-            output.print_view(command.view(answer))
-    except output.ReaderGone:
+            print_view(command.view(answer))
+    except ReaderGone:
         pass
     for note in answer.notes:
         _say(note)

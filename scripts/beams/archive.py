@@ -13,8 +13,8 @@ from assets.beams.registry.archiving import StillAtWork
 from assets.beams.registry.rows import Case, all_cases
 from assets.beams.registry.steps import Request
 from assets.failures import PermanentFailure
-from scripts.beams.answers import Answer
 from scripts.beams.desk import Desk, active_runs
+from scripts.terminal.answers import Answer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -61,12 +61,12 @@ def carry_out(desk: Desk, options: argparse.Namespace) -> Answer:
                 instance.delete_dynamic_partition("beam_fields", field_key(case.case_key, index))
             instance.delete_dynamic_partition("beam_cases", case.case_key)
             archived.append(case.case_key)
-    return Answer({"archived": archived, "gone": waiting}, tuple(notes))
+    return Answer({"archived": archived, "gone": waiting}, notes=tuple(notes))
 
 
 def view(answer: Answer) -> "Iterator[RenderableType]":
     """A sentence for each case that has no input any more."""
-    from scripts.discovery_cli.layout import sentence
+    from scripts.terminal.layout import sentence
 
     for case in answer.document["archived"]:
         yield sentence(f"{case} is archived: its partitions are gone, its rows and its output stay.")

@@ -9,8 +9,8 @@ from assets.beams.keys import require_key_part
 from assets.beams.registry.cancelling import cancel_case
 from assets.beams.registry.rows import beams_of, case_of
 from assets.beams.registry.steps import Request
-from scripts.beams.answers import Answer
 from scripts.beams.desk import Desk
+from scripts.terminal.answers import Answer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -50,7 +50,7 @@ def carry_out(desk: Desk, options: argparse.Namespace) -> Answer:
 
 def view(answer: Answer) -> "Iterator[RenderableType]":
     """One sentence."""
-    from scripts.discovery_cli.layout import sentence
+    from scripts.terminal.layout import sentence
 
     document = answer.document
     active = [

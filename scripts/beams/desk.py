@@ -19,6 +19,7 @@ from assets.beams.registry import schema
 from assets.beams.settings import BeamSettings, settings_of, unknown_variables
 from assets.failures import PermanentFailure
 from resources.home import quintet_home
+from scripts.dagster_home import named_dagster_home, prepare_dagster_home
 
 if TYPE_CHECKING:
     from dagster import ConfigurableResource, DagsterInstance, DagsterRun
@@ -114,19 +115,9 @@ class Desk:
         """The Dagster instance of `DAGSTER_HOME`, by default in Quintet's home; made when absent."""
         from dagster import DagsterInstance
 
-        from scripts.dagster_home import prepare_dagster_home
-
         home = prepare_dagster_home(self.environ)
-        before = os.environ.get("DAGSTER_HOME")
-        os.environ["DAGSTER_HOME"] = str(home)  # The settings of an instance refer to its folder by it.
-        try:
-            with DagsterInstance.from_config(str(home)) as instance:
-                yield instance
-        finally:
-            if before is None:
-                del os.environ["DAGSTER_HOME"]
-            else:
-                os.environ["DAGSTER_HOME"] = before
+        with named_dagster_home(home), DagsterInstance.from_config(str(home)) as instance:
+            yield instance
 
 
 def active_runs(instance: "DagsterInstance") -> "Collection[DagsterRun]":

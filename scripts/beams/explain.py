@@ -12,8 +12,8 @@ from assets.beams.folder_shapes import MARKER
 from assets.beams.keys import require_key_part, shown
 from assets.beams.listing import CaseFolder, ScanRoot
 from assets.beams.registry.rows import Case, find_case
-from scripts.beams.answers import Answer
 from scripts.beams.desk import Desk
+from scripts.terminal.answers import Answer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -86,7 +86,7 @@ def _waits_for(
 
 
 def _case_view(told: Explanation) -> "Iterator[RenderableType]":
-    from scripts.discovery_cli.layout import facts, heading, sentence, table
+    from scripts.terminal.layout import facts, heading, sentence, table
 
     yield heading(told["case"])
     yield facts(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from assets.beams.keys import shown
 from assets.beams.registry import gpus
 from assets.failures import PermanentFailure
-from scripts.beams.answers import Answer
 from scripts.beams.desk import Desk
+from scripts.terminal.answers import Answer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -48,7 +48,7 @@ def _free(desk: Desk, uuid: str) -> None:
 
 def view(answer: Answer) -> "Iterator[RenderableType]":
     """A table of GPUs; of an unknown inventory only the reason."""
-    from scripts.discovery_cli.layout import heading, sentence, table
+    from scripts.terminal.layout import heading, sentence, table
 
     document = answer.document
     if document["state"] == "unknown":

@@ -11,8 +11,8 @@ from assets.beams.registry.reopening import NoAttempt, Reopening
 from assets.beams.registry.rows import Beam, Case, beam_of, case_of
 from assets.beams.registry.steps import Request
 from assets.beams.run_requests import BEAM_TAG, CASE_TAG
-from scripts.beams.answers import Answer
 from scripts.beams.desk import Desk, active_runs
+from scripts.terminal.answers import Answer
 
 if TYPE_CHECKING:
     from dagster import DagsterRun
@@ -62,7 +62,7 @@ def carry_out(desk: Desk, options: argparse.Namespace) -> Answer:
 
 def view(answer: Answer) -> "Iterator[RenderableType]":
     """One sentence."""
-    from scripts.discovery_cli.layout import sentence
+    from scripts.terminal.layout import sentence
 
     yield sentence(
         f"{answer.document['key']} is {answer.document['status']} in attempt {answer.document['attempt']};"

@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from scripts.beams.answers import Answer
 from scripts.beams.desk import Desk
+from scripts.terminal.answers import Answer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -42,12 +42,12 @@ def carry_out(desk: Desk, _: argparse.Namespace) -> Answer:
         instance.add_dynamic_partitions(str(beam_fields.name), tick.new_field_keys)
     scanning.write_memory(desk.home, tick.cursor)
     requests = tuple(f"The sensor would ask for the run {request.run_key}." for request in tick.requests)
-    return Answer(tick.document(), (*tick.notes, *requests))
+    return Answer(tick.document(), notes=(*tick.notes, *requests))
 
 
 def view(answer: Answer) -> "Iterator[RenderableType]":
     """A table of cases, one of what was passed over; messages of what waits or is refused stand between."""
-    from scripts.discovery_cli.layout import heading, sentence, table
+    from scripts.terminal.layout import heading, sentence, table
 
     cases: list[dict[str, Any]] = answer.document["cases"]
     ignored: list[dict[str, Any]] = answer.document["ignored"]

@@ -15,12 +15,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Final
 
 from assets.failures import QuintetFailure
+from scripts.process_groups import end_group
 
 SENSORS: Final = ("beam_case_sensor", "beam_orphan_sensor")
 
@@ -50,7 +50,7 @@ def turn_on_sensors(workspace: Path, environ: Mapping[str, str], stop: Event) ->
         deadline = time.monotonic() + _TURN_ON_TIMEOUT_S
         while asking.poll() is None and time.monotonic() < deadline and not stop.wait(0.1):
             pass
-        _end_group(asking, 0)
+        end_group(asking, 0)
         if stop.is_set():
             return
         text = answer.read()
@@ -96,25 +96,11 @@ class Daemon:
 
     def end(self) -> None:
         """End whatever is left of it and its code server, in which no run is at work any more."""
-        _end_group(self._process, _GROUP_GRACE_S)
+        end_group(self._process, _GROUP_GRACE_S)
 
     def kill(self) -> None:
         """Kill it and all runs in its code server; engines are in groups of their own."""
-        _end_group(self._process, 0)
-
-
-def _end_group(leader: "subprocess.Popen[bytes]", grace_s: float) -> None:
-    """End a group of processes: asked first if there is a grace, killed when it is over."""
-    deadline = time.monotonic() + grace_s
-    with suppress(ProcessLookupError):
-        if grace_s > 0:
-            os.killpg(leader.pid, signal.SIGTERM)
-        while time.monotonic() < deadline:
-            leader.poll()
-            os.killpg(leader.pid, 0)
-            time.sleep(0.05)
-        os.killpg(leader.pid, signal.SIGKILL)
-    leader.wait()
+        end_group(self._process, 0)
 
 
 def _die_with(watcher: int) -> None:

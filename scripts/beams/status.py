@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from assets.beams.registry.instants import moment_of
 from assets.beams.registry.rows import Beam, Case, all_cases, beams_of
-from scripts.beams.answers import Answer
 from scripts.beams.desk import Desk
+from scripts.terminal.answers import Answer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -32,7 +32,7 @@ def carry_out(desk: Desk, _: argparse.Namespace) -> Answer:
 
 def view(answer: Answer) -> "Iterator[RenderableType]":
     """A table of cases and one of beams; the message of a failure stands below them."""
-    from scripts.discovery_cli.layout import heading, sentence, table
+    from scripts.terminal.layout import heading, sentence, table
 
     cases, beams = answer.document["cases"], answer.document["beams"]
     if not cases:

@@ -1,26 +1,11 @@
-"""What a verb answers: a document, how it went, and what else a person should know."""
+"""What is particular about answers of discovery."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
-DONE: Final = 0
-FAILED: Final = 1
-WRONG: Final = 2
 STOPPED: Final = 3
-"""Paused or over budget."""
-
-DocumentT = TypeVar("DocumentT")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer(Generic[DocumentT]):
-    """What a verb did or found, and its exit code. Verbs with more to tell people add fields of their own."""
-
-    document: DocumentT
-    code: int = DONE
-    notes: tuple[str, ...] = ()
-    """Sentences beside the document, for standard error."""
+"""The exit code of a job that is paused or over budget."""
 
 
 @dataclass(frozen=True, slots=True)

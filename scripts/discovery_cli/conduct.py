@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from invoke.exceptions import Exit
 
 from assets.discovery.config_problems import ConfigurationError
-from assets.failures import PermanentFailure, QuintetFailure
-from scripts.discovery_cli.answers import DONE, FAILED, WRONG, Answer, Stream
+from scripts.discovery_cli.answers import Stream
 from scripts.discovery_cli.workplace import Workplace
+from scripts.terminal.answers import DONE, Answer, exit_code
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -40,6 +40,7 @@ def conduct(
         Exit: the exit code is not 0.
     """
     from scripts.discovery_cli import output
+    from scripts.terminal.output import ReaderGone, print_json, print_view
 
     try:
         with output.answer_alone_on_stdout(), output.log_shown(log_level):
@@ -48,10 +49,10 @@ def conduct(
         raise Exit(code=_told(failure)) from None
     try:
         if as_json:
-            output.print_json(answer.document)
+            print_json(answer.document)
         else:
-            output.print_view(view(answer))
-    except output.ReaderGone:
+            print_view(view(answer))
+    except ReaderGone:
         pass
     for note in answer.notes:
         output.say(note)
@@ -66,11 +67,12 @@ def conduct_stream(
     as_json: bool,
 ) -> None:
     """Do the same for a verb that answers bit by bit, until it is stopped or nobody reads it any more."""
-    from scripts.discovery_cli import output
+    from scripts.discovery_cli.output import print_stream
+    from scripts.terminal.output import ReaderGone
 
     try:
-        output.print_stream(work(Workplace()), view, as_json=as_json)
-    except output.ReaderGone:
+        print_stream(work(Workplace()), view, as_json=as_json)
+    except ReaderGone:
         return
     except Exception as failure:  # noqa: BLE001 - `_told` lets a defect through.
         raise Exit(code=_told(failure)) from None
@@ -80,23 +82,13 @@ def _told(failure: Exception) -> int:
     """Say what went wrong, and return the exit code for it; a defect passes through."""
     from scripts.discovery_cli.output import say
 
-    code = _code_of(failure)
+    code = exit_code(failure)
     if code is None:
         raise failure
     sentences = failure.sentences if isinstance(failure, ConfigurationError) else (_sentence(failure),)
     for sentence in sentences:
         say(sentence)
     return code
-
-
-def _code_of(failure: Exception) -> int | None:
-    if isinstance(failure, PermanentFailure):
-        return WRONG
-    if isinstance(failure, QuintetFailure | sqlite3.DatabaseError | OSError):
-        return FAILED
-    from resources.ledger import LedgerUnusable
-
-    return WRONG if isinstance(failure, LedgerUnusable) else None
 
 
 def _sentence(failure: Exception) -> str:

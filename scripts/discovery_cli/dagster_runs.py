@@ -4,13 +4,13 @@ It is only asked, and only where there is one: a command makes no instance.
 """
 
 import logging
-import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resources.home import quintet_home
+from scripts.dagster_home import named_dagster_home
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -29,7 +29,7 @@ def dagster_instance(environment: Mapping[str, str]) -> "Iterator[DagsterInstanc
     if not (home / "dagster.yaml").is_file():
         yield None
         return
-    with _named_in_environment(home), ExitStack() as opened:
+    with named_dagster_home(home), ExitStack() as opened:
         yield _opened(home, opened)
 
 
@@ -41,20 +41,6 @@ def _opened(home: Path, opened: ExitStack) -> "DagsterInstance | None":
     except Exception as error:  # noqa: BLE001 - whichever storage it has raises errors of its own.
         _log.warning("the Dagster instance in %s does not answer: %s", home, error)
         return None
-
-
-@contextmanager
-def _named_in_environment(home: Path) -> Iterator[None]:
-    """The settings of an instance refer to its folder by this variable."""
-    before = os.environ.get("DAGSTER_HOME")
-    os.environ["DAGSTER_HOME"] = str(home)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["DAGSTER_HOME"]
-        else:
-            os.environ["DAGSTER_HOME"] = before
 
 
 def ended_runs(instance: "DagsterInstance | None", run_ids: Collection[str]) -> frozenset[str]:

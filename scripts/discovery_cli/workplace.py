@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from sqlite3 import Connection
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from assets.discovery.config_problems import ConfigurationError
@@ -104,22 +103,21 @@ class Workplace:
     def reading(self) -> Iterator[Connection]:
         """The ledger, to read. One that does not exist is empty, and no file is made."""
         from assets.discovery.ledger import schema
+        from assets.discovery.readers.absent_ledger import as_empty
         from resources.ledger import LedgerAbsent
 
-        registry = self.registry
+        registry, ledger = self.registry, self.resources.ledger
         try:
-            connection = registry.ledgers.open_raw_db(registry.ledger)
+            opened = ledger.open_raw_db(registry.ledger)
         except LedgerAbsent:
-            with _empty_ledger() as connection:
-                yield connection
-            return
-        with closing(connection):
+            opened = ledger.open_memory_db()
+        with closing(opened) as connection:
             if schema.version_of(connection) > 0:
                 schema.require_known(connection)
                 yield connection
                 return
-        with _empty_ledger() as connection:
-            yield connection
+        with closing(ledger.open_memory_db()) as empty:
+            yield as_empty(empty)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -136,16 +134,3 @@ class Workplace:
             return ()
         with dagster_instance(self.environment) as instance:
             return ended_runs(instance, run_ids)
-
-
-@contextmanager
-def _empty_ledger() -> Iterator[Connection]:
-    """An empty ledger in a folder of its own, which goes with it."""
-    from assets.discovery.readers.absent_ledger import as_empty
-    from resources.ledger import Ledger
-
-    with (
-        TemporaryDirectory(prefix="quintet-empty-") as folder,
-        closing(Ledger(folder=folder).open_db("empty")) as connection,
-    ):
-        yield as_empty(connection)

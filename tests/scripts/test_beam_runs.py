@@ -1,10 +1,12 @@
 """Looks and runs of beams in this process: as the daemon has them, and under settings of their own."""
 
 import os
+import signal
 
 import dagster as dg
 import pytest
 
+from assets.beams.stages import case_manifest
 from scripts.beam_runs import BeamRuns, only_settings
 from scripts.dagster_home import prepare_dagster_home
 from scripts.sample_data.beams import SampleCase, corrupted, write_case
@@ -42,6 +44,20 @@ def test_what_a_run_says_is_recorded_and_not_printed(isolated_environment, capfd
 
         assert instance.all_logs(instance.get_run_ids()[0])
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_interruption_of_a_run_interrupts_who_waits_for_it(isolated_environment, monkeypatch):
+    write_case(isolated_environment / "storage" / "beam-logs", SampleCase(samples=200, fractions=1))
+    monkeypatch.setattr(case_manifest, "make_manifest", lambda *_: signal.raise_signal(signal.SIGINT))
+    with only_settings({}), dg.DagsterInstance.get() as instance:
+        runs = BeamRuns(instance)
+        (request,) = runs.look()[0]
+
+        with pytest.raises(KeyboardInterrupt):
+            runs.run(request)
+
+        (record,) = instance.get_run_records()
+        assert record.dagster_run.status is dg.DagsterRunStatus.FAILURE
 
 
 def test_other_settings_of_beams_are_away_and_come_back(monkeypatch):

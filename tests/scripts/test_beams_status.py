@@ -14,7 +14,7 @@ from assets.beams.registry import cases, failing
 from assets.beams.states import BeamState
 from resources.home import quintet_home
 from scripts.beams import status
-from scripts.beams.answers import Answer
+from scripts.terminal.answers import Answer
 from tests.assets.beams.registry.registry_worlds import CASE, at, beam, brought, interpreted
 from tests.scripts.beams_desks import Ended, beams, files_below, registry
 

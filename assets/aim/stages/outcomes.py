@@ -9,15 +9,10 @@ from typing import TypeAlias
 
 import polars as pl
 
+from assets.facts import Fact as PlainFact
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """Markdown with a picture in it."""
-
-    markdown: str
-
-
-Fact: TypeAlias = int | float | str | pl.DataFrame | Picture
+Fact: TypeAlias = PlainFact | pl.DataFrame
+"""A frame is shown as a table with the types of its columns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,10 @@ from assets.aim.stages.asking import (
     scored_products,
 )
 from assets.aim.stages.inputs import refresh_published_size_keys, refresh_reference
-from assets.aim.stages.outcomes import Fact, Outcome, Picture
+from assets.aim.stages.outcomes import Fact, Outcome
 from assets.aim.stages.run import Run
 from assets.aim.tables import CAM_SKU, LIST_HISTORY, LISTS, SCORES, STAGED_CAM_SKU, STAGED_LISTS
+from assets.facts import Markdown
 from assets.failures import PermanentFailure
 from resources.waves import HttpWaves, Usage
 
@@ -188,7 +189,7 @@ def _list_facts(rows: pl.DataFrame, products: pl.DataFrame) -> dict[str, Fact]:
     return {
         "distinct_skus": ids.n_unique(),
         "share_of_best": round(int(ids.is_in(best.implode()).sum()) / max(1, ids.len()), 4),
-        "picture": Picture(slot_picture(filled)),
+        "picture": Markdown(slot_picture(filled)),
     }
 
 

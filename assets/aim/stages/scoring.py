@@ -3,9 +3,10 @@
 from assets.aim.pictures import tier_picture
 from assets.aim.reference import INFLUENCE, PRODUCT_CATALOGUE
 from assets.aim.stages.inputs import refresh_event_items, refresh_reference, refresh_size_keys
-from assets.aim.stages.outcomes import Outcome, Picture
+from assets.aim.stages.outcomes import Outcome
 from assets.aim.stages.run import Run
 from assets.aim.tables import CAR_SALES, SCORES, TYRE_FEED
+from assets.facts import Markdown
 
 
 def score_tyres(run: Run) -> Outcome:
@@ -20,5 +21,5 @@ def score_tyres(run: Run) -> Outcome:
         return Outcome(0)
     tiers = run.query("count_tiers")
     return Outcome(
-        run.count(SCORES), {SCORES: {"tiers": tiers, "picture": Picture(tier_picture(tiers.iter_rows()))}}
+        run.count(SCORES), {SCORES: {"tiers": tiers, "picture": Markdown(tier_picture(tiers.iter_rows()))}}
     )

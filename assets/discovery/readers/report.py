@@ -13,12 +13,13 @@ from typing import Any, Final
 
 from assets.discovery.credentials import shown
 from assets.discovery.readers.failure_kinds import FailureKind, failure_kinds
-from assets.discovery.readers.instants import in_zone, span
+from assets.discovery.readers.instants import in_zone
 from assets.discovery.readers.job_figures import JobFigures, Spread, job_figures
 from assets.discovery.readers.job_status import JobStatus, State, job_status, state_of
 from assets.discovery.readers.jobs_today import JobToday
 from assets.discovery.readers.shown_rows import shown_rows
 from assets.discovery.readers.stale_plan import StalePlan, stale_plan
+from assets.durations import span
 
 LAST_DISCOVERIES: Final = 15
 MOST_FAILURE_KINDS: Final = 20

@@ -12,10 +12,11 @@ from assets.dwh.coverage import Gap
 from assets.dwh.days import format_instant
 from assets.dwh.metrics import Metrics
 from assets.dwh.pictures import drops_picture, duplicates_picture, rows_picture
-from assets.dwh.reports import Claim, Fact, Markdown, Report, Scalar, Table
+from assets.dwh.reports import Claim, Report
 from assets.dwh.stages.filter_request import FilterOutcome
 from assets.dwh.stages.promoting import PromotionsLoaded
 from assets.dwh.stages.transforming import TransformOutcome
+from assets.facts import Fact, Markdown, Scalar, Table
 
 LONGEST_TABLE: Final = 50
 """Rows of a table in metadata, which lie in the event log for ever."""

@@ -10,7 +10,6 @@ from assets.discovery.readers.item_list import items as listed_items
 from assets.discovery.readers.item_story import Story
 from assets.discovery.readers.item_story import show as story
 from assets.discovery.readers.job_status import DERIVED_STATUSES
-from scripts.discovery_cli.answers import Answer
 from scripts.discovery_cli.selection import (
     chosen_job,
     chosen_key,
@@ -20,6 +19,7 @@ from scripts.discovery_cli.selection import (
     whole_number,
 )
 from scripts.discovery_cli.workplace import Workplace
+from scripts.terminal.answers import Answer
 
 ERROR_CLASSES: Final = ("transient", "rate_limited", "permanent", "auth", "code", "budget", "lost")
 

@@ -8,9 +8,9 @@ from assets.discovery.readers.job_figures import JobFigures, job_figures
 from assets.discovery.readers.job_status import Status, state_of
 from assets.discovery.readers.job_status import status as job_statuses
 from assets.discovery.readers.jobs_today import ListedJob, listed
-from scripts.discovery_cli.answers import Answer
 from scripts.discovery_cli.selection import seen_jobs
 from scripts.discovery_cli.workplace import Workplace
+from scripts.terminal.answers import Answer
 
 
 @dataclass(frozen=True, slots=True)

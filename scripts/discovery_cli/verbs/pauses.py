@@ -9,10 +9,11 @@ from assets.discovery.config_problems import ConfigurationError
 from assets.discovery.ledger import jobs, pauses
 from assets.discovery.ledger.jobs import Standing
 from assets.discovery.readers.job_status import paused_reason
-from scripts.discovery_cli.answers import STOPPED, Answer
+from scripts.discovery_cli.answers import STOPPED
 from scripts.discovery_cli.moments import moment_ahead
 from scripts.discovery_cli.selection import chosen_job
 from scripts.discovery_cli.workplace import Workplace
+from scripts.terminal.answers import Answer
 
 
 class Paused(TypedDict):

@@ -8,12 +8,13 @@ from typing import Any, Final, get_args
 from assets.discovery.readers.cost_report import CostReport, Grouping, cost_report
 from assets.discovery.readers.event_log import EventFilter, EventLog
 from assets.discovery.readers.event_log import events as logged
-from scripts.discovery_cli.answers import Answer, Stream
+from scripts.discovery_cli.answers import Stream
 from scripts.discovery_cli.interruption import interruptible
 from scripts.discovery_cli.moments import day as day_of
 from scripts.discovery_cli.moments import moment
 from scripts.discovery_cli.selection import one_of, seen_job, whole_number
 from scripts.discovery_cli.workplace import Workplace
+from scripts.terminal.answers import Answer
 
 _LOOK_S: Final = 0.5
 _BATCH: Final = 1000

@@ -11,10 +11,11 @@ from assets.discovery.engine.pacer import Pacer
 from assets.discovery.engine.run import run_job
 from assets.discovery.job_model import Job
 from assets.discovery.ledger.claims import standing
-from scripts.discovery_cli.answers import DONE, FAILED, STOPPED, Answer
+from scripts.discovery_cli.answers import STOPPED
 from scripts.discovery_cli.interruption import interruptible
 from scripts.discovery_cli.selection import chosen_job, whole_number
 from scripts.discovery_cli.workplace import Workplace
+from scripts.terminal.answers import DONE, FAILED, Answer
 
 _READ: Final = ("n_read", "n_new", "n_changed", "n_unchanged", "n_duplicate", "n_rejected")
 _RUN: Final = ("outcome", *_READ, "n_missing", "n_gone")

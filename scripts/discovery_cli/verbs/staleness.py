@@ -4,9 +4,9 @@ from dataclasses import asdict
 
 from assets.discovery.ledger import staleness
 from assets.discovery.readers.stale_plan import StalePlan, stale_plan
-from scripts.discovery_cli.answers import Answer
 from scripts.discovery_cli.selection import chosen_job, known_stage, seen_job, whole_number
 from scripts.discovery_cli.workplace import Workplace
+from scripts.terminal.answers import Answer
 
 
 def stale(place: Workplace, job: str | None) -> Answer[StalePlan]:

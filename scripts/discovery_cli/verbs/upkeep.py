@@ -27,10 +27,10 @@ from assets.discovery.readers.report import report_page
 from resources.home import quintet_home
 from resources.ledger import LedgerUnusable
 from resources.ledger.file_systems import NETWORK_FILE_SYSTEMS, file_system_of
-from scripts.discovery_cli.answers import DONE, FAILED, Answer
 from scripts.discovery_cli.dagster_runs import dagster_instance, ended_runs, recorded_partitions
 from scripts.discovery_cli.selection import seen_jobs
 from scripts.discovery_cli.workplace import Workplace
+from scripts.terminal.answers import DONE, FAILED, Answer
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance

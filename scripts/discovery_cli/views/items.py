@@ -8,9 +8,10 @@ from rich.console import RenderableType
 
 from assets.discovery.readers.item_list import ItemList
 from assets.discovery.readers.item_story import Story
-from scripts.discovery_cli.answers import Answer
-from scripts.discovery_cli.layout import counts, facts, heading, money, remark, sentence, table
+from scripts.discovery_cli.amounts import money
 from scripts.discovery_cli.verbs.items import Changed, Retried
+from scripts.terminal.answers import Answer
+from scripts.terminal.layout import counts, facts, heading, remark, sentence, table
 
 _ITEM: Final = (
     *("id", "key", "partition_key", "derived_status", "revision", "title", "url"),

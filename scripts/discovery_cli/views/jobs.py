@@ -6,13 +6,14 @@ from rich.console import RenderableType
 
 from assets.discovery.doctor.wording import span as length
 from assets.discovery.ledger.transitions import STATUSES
-from assets.discovery.readers.instants import span
 from assets.discovery.readers.job_figures import JobFigures, Spread, StageFigures
 from assets.discovery.readers.job_status import JobStatus
 from assets.discovery.readers.jobs_today import ListedJob
-from scripts.discovery_cli.answers import Answer
-from scripts.discovery_cli.layout import counts, facts, heading, money, remark, sentence, table, when
+from assets.durations import span
+from scripts.discovery_cli.amounts import money, when
 from scripts.discovery_cli.verbs.jobs import Standing
+from scripts.terminal.answers import Answer
+from scripts.terminal.layout import counts, facts, heading, remark, sentence, table
 
 
 def listing(answer: Answer[dict[str, list[ListedJob]]]) -> Iterator[RenderableType]:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from rich.console import RenderableType
 
-from scripts.discovery_cli.answers import Answer
-from scripts.discovery_cli.layout import sentence
 from scripts.discovery_cli.verbs.pauses import AtRest, Paused
+from scripts.terminal.answers import Answer
+from scripts.terminal.layout import sentence
 
 
 def pause(answer: AtRest) -> Iterator[RenderableType]:

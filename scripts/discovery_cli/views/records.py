@@ -8,8 +8,9 @@ from rich.console import RenderableType
 
 from assets.discovery.readers.cost_report import CostReport
 from assets.discovery.readers.event_log import EventLog
-from scripts.discovery_cli.answers import Answer
-from scripts.discovery_cli.layout import NOTHING, money, remark, sentence, table, when
+from scripts.discovery_cli.amounts import money, when
+from scripts.terminal.answers import Answer
+from scripts.terminal.layout import NOTHING, remark, sentence, table
 
 
 def costs(answer: Answer[CostReport]) -> Iterator[RenderableType]:

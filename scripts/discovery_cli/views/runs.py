@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from rich.console import RenderableType
 
-from scripts.discovery_cli.answers import Answer
-from scripts.discovery_cli.layout import counts, facts, heading, money, sentence, table
+from scripts.discovery_cli.amounts import money
 from scripts.discovery_cli.verbs.runs import Forecast, Ran, Tested
+from scripts.terminal.answers import Answer
+from scripts.terminal.layout import counts, facts, heading, sentence, table
 
 _LONGEST_PAYLOAD: Final = 300
 

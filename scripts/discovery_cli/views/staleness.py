@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 
 from assets.discovery.readers.stale_plan import StalePlan
-from scripts.discovery_cli.answers import Answer
-from scripts.discovery_cli.layout import counts, facts, money
+from scripts.discovery_cli.amounts import money
+from scripts.terminal.answers import Answer
+from scripts.terminal.layout import counts, facts
 
 
 def stale(answer: Answer[StalePlan]) -> Iterator[RenderableType]:

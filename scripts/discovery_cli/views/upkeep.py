@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from rich.console import RenderableType
 
-from scripts.discovery_cli.answers import Answer
-from scripts.discovery_cli.layout import counts, sentence
 from scripts.discovery_cli.verbs.upkeep import Exported, Findings, Migrated, Reported
+from scripts.terminal.answers import Answer
+from scripts.terminal.layout import counts, sentence
 
 
 def doctor(answer: Answer[Findings]) -> Iterator[RenderableType]:

@@ -1,7 +1,5 @@
 """The analysis table: one row per CAM, its 24 slots in words."""
 
-from pathlib import Path
-
 import pytest
 
 from assets.aim.tables import ANALYSIS
@@ -23,14 +21,9 @@ from tests.assets.aim.published_lists import (
     run,
     unordered,
 )
-from tests.assets.aim.sql_runs import rows, warehouse_in
+from tests.assets.aim.sql_runs import rows
 
 ALPHA_ROAD = product(10000001, Manufacturer="Alpha", Model_Name="Road 5")
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    return warehouse_in(tmp_path)
 
 
 def analysed(warehouse: Warehouse, inputs: Inputs) -> list[Row]:

@@ -1,7 +1,5 @@
 """The override file: the product numbers of each CAM in the columns that the shop takes over."""
 
-from pathlib import Path
-
 import pytest
 
 from assets.aim.tables import OVERRIDE_FILE
@@ -23,12 +21,7 @@ from tests.assets.aim.published_lists import (
     run,
     unordered,
 )
-from tests.assets.aim.sql_runs import rows, warehouse_in
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    return warehouse_in(tmp_path)
+from tests.assets.aim.sql_runs import rows
 
 
 def overrides(warehouse: Warehouse, inputs: Inputs) -> list[Row]:

@@ -2,7 +2,6 @@
 
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -23,14 +22,9 @@ from tests.assets.aim.published_lists import (
     run,
     unordered,
 )
-from tests.assets.aim.sql_runs import rows, warehouse_in
+from tests.assets.aim.sql_runs import rows
 
 FILES = ("resolve_cams", "build_override_file", "build_size_file")
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    return warehouse_in(tmp_path)
 
 
 def branded(*numbers: int) -> list[Row]:

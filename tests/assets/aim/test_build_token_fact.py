@@ -1,7 +1,5 @@
 """The token fact: one row per filled slot of every list that is a CAM."""
 
-from pathlib import Path
-
 import pytest
 
 from assets.aim.tables import TOKEN_FACT
@@ -23,12 +21,7 @@ from tests.assets.aim.published_lists import (
     run,
     unordered,
 )
-from tests.assets.aim.sql_runs import rows, warehouse_in
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    return warehouse_in(tmp_path)
+from tests.assets.aim.sql_runs import rows
 
 
 def tokens(warehouse: Warehouse, inputs: Inputs) -> list[Row]:

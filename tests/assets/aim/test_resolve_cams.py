@@ -1,7 +1,5 @@
 """Which published lists are CAMs: a mapped vehicle and a parsed size, and what is known of them."""
 
-from pathlib import Path
-
 import pytest
 
 from assets.aim.slots import SLOTS
@@ -23,12 +21,7 @@ from tests.assets.aim.published_lists import (
     run,
     unordered,
 )
-from tests.assets.aim.sql_runs import given, rows, warehouse_in
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    return warehouse_in(tmp_path)
+from tests.assets.aim.sql_runs import given, rows
 
 
 def resolved(warehouse: Warehouse, inputs: Inputs) -> list[Row]:

@@ -1,6 +1,5 @@
 """The validation report: seven claims about the published lists of a run date."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ from tests.assets.aim.published_lists import (
     scored,
     unordered,
 )
-from tests.assets.aim.sql_runs import rows, warehouse_in
+from tests.assets.aim.sql_runs import rows
 
 SEVERITIES = {
     "every_row_has_four_hotboxes": "error",
@@ -38,11 +37,6 @@ SEVERITIES = {
 }
 GOOD = published(1, "FORD FOCUS", "205/55 R16")
 SCORES = [scored(int(sku), "Premium") for sku in FOUR]
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    return warehouse_in(tmp_path)
 
 
 def validated(warehouse: Warehouse, inputs: Inputs) -> dict[str, Row]:

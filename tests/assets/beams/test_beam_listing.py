@@ -10,22 +10,7 @@ from hypothesis import strategies as st
 from assets.beams.failures import BeamFailure
 from assets.beams.folder_shapes import MARKER, PassedOver, Refused
 from assets.beams.listing import CaseFolder, Found, NoSuchCase, ScanRoot, find_case, fingerprint_of, top_of
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A scan root with nothing in it."""
-    folder = tmp_path / "scan_root"
-    folder.mkdir()
-    return folder
-
-
-def made(root: Path, *files: str) -> Path:
-    for file in files:
-        path = root / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(file)
-    return root
+from tests.assets.beams.scan_folders import made
 
 
 def listed(root: Path) -> list[Found]:

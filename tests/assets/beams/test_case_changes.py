@@ -9,23 +9,7 @@ import pytest
 
 from assets.beams.folder_shapes import MARKER
 from assets.beams.listing import CaseFolder, ScanRoot, fingerprint_of
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A folder with nothing in it."""
-    folder = tmp_path / "scan_root"
-    folder.mkdir()
-    return folder
-
-
-def made(root: Path, *files: str) -> Path:
-    for file in files:
-        path = root / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(file)
-    return root
-
+from tests.assets.beams.scan_folders import made
 
 # The marker
 

@@ -8,7 +8,7 @@ import pytest
 
 from assets.dwh.metrics import PROMOTIONS_LOADED, Counts, metrics_of
 from assets.dwh.quality import QualityRules
-from assets.dwh.reports import Claim, Document, Markdown, Report, Table
+from assets.dwh.reports import Claim, Report
 from assets.dwh.stages.promoting import PromotionsLoaded
 from assets.dwh.stages.promotion_table import IdCounts
 from assets.dwh.stages.reports import (
@@ -18,7 +18,8 @@ from assets.dwh.stages.reports import (
     transform_report,
 )
 from assets.dwh.stages.transforming import ApprovalGiven, TransformOutcome
-from assets.dwh.steps import check_result, metadata_value
+from assets.dwh.steps import check_result
+from assets.facts import Document, Markdown, Table
 from assets.pictures import PICTURE_CAP
 from resources.object_store import LocalObjectStore
 from tests.assets.dwh.filter_days import image, open_day
@@ -225,23 +226,6 @@ def test_a_report_shows_the_metrics_document_with_its_facts(place):
     assert isinstance(document, Document)
     assert document.content == report.metrics.model_dump(mode="json")
     assert report.all_facts.keys() - report.facts.keys() == {"metrics"}
-
-
-@pytest.mark.parametrize(
-    ("fact", "kind"),
-    [
-        (Markdown("*a*"), dg.MarkdownMetadataValue),
-        (Table([{"a": 1, "b": None}]), dg.TableMetadataValue),
-        (Document({"a": {"b": [1]}}), dg.JsonMetadataValue),
-    ],
-)
-def test_a_fact_is_metadata_of_its_kind(fact, kind):
-    assert isinstance(metadata_value(fact), kind)
-
-
-def test_an_empty_cell_is_an_empty_text_in_a_table():
-    value = metadata_value(Table([{"a": 1, "b": None}]))
-    assert [dict(record.data) for record in value.records] == [{"a": 1, "b": ""}]
 
 
 @pytest.mark.parametrize("severity", ["WARN", "ERROR"])

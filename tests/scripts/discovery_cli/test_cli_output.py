@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from scripts.discovery_cli.layout import plain
+from scripts.terminal.layout import plain
 from tests.scripts.discovery_cli.cli_worlds import VERBS, Desk, inv, ledger, words
 from tests.scripts.discovery_cli.test_cli_shapes import SHAPES
 

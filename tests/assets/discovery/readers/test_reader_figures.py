@@ -5,7 +5,7 @@ import pytest
 from assets.discovery.ledger import staleness
 from assets.discovery.ledger.costs import Cost
 from assets.discovery.ledger.outcomes import Failed, Skipped
-from assets.discovery.readers.instants import in_zone, span
+from assets.discovery.readers.instants import in_zone
 from assets.discovery.readers.job_figures import Spread, job_figures, spread
 from tests.assets.discovery.ledger.ledger_worlds import START, plan
 from tests.assets.discovery.readers.reader_worlds import today
@@ -93,22 +93,6 @@ def test_a_job_without_history_has_no_figures(connection):
 )
 def test_a_spread_is_made_of_values_that_were_there(values, expected):
     assert spread(values) == expected
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (59.6, "1 min"),
-        (61, "1 min 1 s"),
-        (86_400, "1 d"),
-        (90_000, "1 d 1 h"),
-        (86_460, "1 d"),
-        (-5, "0 s"),
-    ],
-)
-def test_spans_are_told_in_two_units(seconds, text):
-    assert span(seconds) == text
 
 
 def test_instants_have_the_offset_of_their_day():

@@ -1,15 +1,12 @@
-"""Tables, facts, amounts and times as people read them in a terminal or a pipe."""
+"""Tables, facts and counts as people read them in a terminal or a pipe."""
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
-
-from assets.discovery.doctor.wording import dollars
 
 NOTHING: Final = "-"
 """What stands in a cell without a value."""
@@ -81,18 +78,6 @@ def plain(text: str) -> str:
 def _steers(character: str) -> bool:
     # Control characters, and those of format, which turn the direction of writing among other things.
     return unicodedata.category(character) in ("Cc", "Cf", "Cs")
-
-
-def money(micros: int | None) -> str:
-    """An amount of micro-USD; `None` is an unknown price."""
-    return "unknown" if micros is None else dollars(micros)
-
-
-def when(milliseconds: int | None) -> str | None:
-    """An instant in milliseconds UTC, as a time of UTC to the second."""
-    if milliseconds is None:
-        return None
-    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def counts(named: Mapping[str, int]) -> str:
