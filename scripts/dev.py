@@ -9,18 +9,18 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from resources.home import quintet_home
 from scripts.dagster_home import ROOT, prepare_dagster_home
+from scripts.process_groups import GRACE_S, end_group
+from scripts.web_address import note_address
 
 LOOPBACK = "127.0.0.1"
 USUAL_PORT = 3000
 WORKSPACE = ROOT / "workspace.yaml"
-GRACE_SECONDS = 10.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     port = wanted or (USUAL_PORT if is_free(USUAL_PORT) else any_free_port())
     dagster_home = prepare_dagster_home(os.environ)
+    note_address(quintet_home(os.environ), f"http://{LOOPBACK}:{port}")
     print(introduction(port, dagster_home, quintet_home(os.environ)), flush=True)
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(WORKSPACE), "-h", LOOPBACK, "-p", str(port)]
     return serve(command, {**os.environ, "DAGSTER_HOME": str(dagster_home)})
@@ -85,22 +86,10 @@ def serve(command: Sequence[str], environ: Mapping[str, str]) -> int:
         print("Stopping", flush=True)
         process.terminate()
         with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-            process.wait(GRACE_SECONDS)
+            process.wait(GRACE_S)
         return 0
     finally:
         end_group(process)
-
-
-def end_group(leader: subprocess.Popen[bytes]) -> None:
-    """End what is left of a process group, runs still at work included: asked first, killed after a while."""
-    deadline = time.monotonic() + GRACE_SECONDS
-    with suppress(ProcessLookupError):
-        os.killpg(leader.pid, signal.SIGTERM)
-        while time.monotonic() < deadline:
-            leader.poll()
-            os.killpg(leader.pid, 0)
-            time.sleep(0.1)
-        os.killpg(leader.pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,9 +22,12 @@ from assets.beams.registry.rows import Case, find_case
 from assets.beams.report_page import NOTICE, floored
 from assets.beams.report_summary import SUMMARY_FILE
 from assets.beams.states import CaseState
+from jobs.beams import prepare_beam_case
 from scripts.beam_runs import BeamRuns, only_settings
 from scripts.beams.desk import Desk
-from scripts.demos.steps import DemoFailed, Step, console, run_step
+from scripts.demos.steps import DemoFailed, Guide, Result, console
+
+TITLE: Final = "an independent dose check of every delivered proton beam"
 
 SOUND, SWAPPED = "QA9001", "QA9002"
 UNMARKED: Final = "no_marker"
@@ -37,41 +40,49 @@ _ENDED: Final = (CaseState.COMPLETED, CaseState.COMPLETED_WITH_WARNINGS, CaseSta
 _LONGEST_S: Final = 600.0
 
 
-def demonstrate() -> list[Step]:
+def demonstrate(guide: Guide) -> Result:
     """Deliver two cases, do what the sensor asks for, show the verdict on one and why the other is refused.
 
     Raises:
         DemoFailed: a command failed, or a case came to something else than it should.
     """
-    console.rule("beams: an independent dose check of every delivered proton beam")
     console.print(f"[bold]{NOTICE}.[/bold] Everything is synthetic.", highlight=False)
     with only_settings(_SETTINGS), dg.DagsterInstance.get() as instance:
         desk, runs = Desk(), BeamRuns(instance)
         rooms = desk.settings.scan_root / "G2"
-        console.print("\n[bold]a case is being copied: it has no marker yet[/bold]")
-        steps = [_receive(rooms, SOUND, *_SIZE, "--corrupt", UNMARKED)]
-        if _requests_of_ours(runs):
-            raise DemoFailed(f"{SOUND} has no marker, and the sensor asks for a run of it")
-        console.print("\n[bold]its marker, and a second case in which two logs have changed names[/bold]")
-        _mark(rooms / SOUND)
-        steps.append(_receive(rooms, SWAPPED, "--fractions", "1", "--corrupt", REFUSAL))
-        cases = _watched(desk, runs)
+        _receive(guide, rooms, SOUND, *_SIZE, "--corrupt", UNMARKED)
+        with guide.step("it has no marker yet, so the sensor asks for nothing"):
+            requests, answer = _requests_of_ours(runs)
+            if any(_is_manifest_of(SOUND, request) for request in requests):
+                raise DemoFailed(f"{SOUND} has no marker, and the sensor asks for its manifest")
+            left = "only what an earlier demo has left undone"
+            console.print(f"  look: {left if requests else answer}", highlight=False)
+        with guide.step("its marker"):
+            _mark(rooms / SOUND)
+        _receive(guide, rooms, SWAPPED, "--fractions", "1", "--corrupt", REFUSAL)
+        with guide.step("the sensor, and the runs that it asks for"):
+            cases = _watched(desk, runs)
         _require_ends(cases)
         output = desk.settings.output_root / "G2"
-        _show_verdicts(output / SOUND)
-        _show_refusal(cases[SWAPPED])
-        console.print(
-            f"\n{NOTICE}. Reports:\n  {output / SOUND / PAGE_FILE}\n  {output / SWAPPED / PAGE_FILE}"
-        )
-    return steps
+    summary: dict[str, Any] = json.loads((output / SOUND / SUMMARY_FILE).read_bytes())
+    console.print(_beams_table(summary))
+    refused = cases[SWAPPED]
+    return Result(
+        _deliveries_table(summary),
+        [
+            f"{refused.case_key} is {refused.status}: {refused.failure_code}. {refused.failure_message}",
+            f"{NOTICE}. Reports:",
+            *(f"  {output / case / PAGE_FILE}" for case in (SOUND, SWAPPED)),
+        ],
+    )
 
 
-def _receive(rooms: Path, case: str, *flags: str) -> Step:
+def _receive(guide: Guide, rooms: Path, case: str, *flags: str) -> None:
     """Have a case below the scan root whose files are all new."""
     shutil.rmtree(rooms / case, ignore_errors=True)
     number = case.removeprefix("QA")
     command = [sys.executable, "-m", "scripts.sample_data", "beams", "--first", number, *flags]
-    return run_step(f"beams: {case}", command)
+    guide.run(f"{case} is received", command)
 
 
 def _mark(folder: Path) -> None:
@@ -85,10 +96,13 @@ def _watched(desk: Desk, runs: BeamRuns) -> Mapping[str, Case]:
 
     A daemon that watches the same folder may be faster; then its runs are waited for.
     """
-    deadline = time.monotonic() + _LONGEST_S
-    console.print("\n[bold]the sensor, and the runs that it asks for[/bold]")
+    deadline, told = time.monotonic() + _LONGEST_S, ""
     while time.monotonic() < deadline:
-        if requests := _requests_of_ours(runs):
+        requests, answer = _requests_of_ours(runs)
+        if answer != told:
+            console.print(f"  look: {answer}", highlight=False)
+        told = answer
+        if requests:
             for request in requests:
                 _do(runs, request)
             continue
@@ -103,12 +117,15 @@ def _watched(desk: Desk, runs: BeamRuns) -> Mapping[str, Case]:
     )
 
 
-def _requests_of_ours(runs: BeamRuns) -> list[dg.RunRequest]:
-    """What a look asks for; cases of other people are left to the daemon."""
+def _requests_of_ours(runs: BeamRuns) -> tuple[list[dg.RunRequest], str]:
+    """What a look asks for, and that in words; cases of other people are left to the daemon."""
     requests, reason = runs.look()
     ours = [request for request in requests if _case_of(request) in (SOUND, SWAPPED)]
-    console.print(f"  look: {f'{len(ours)} runs' if ours else reason or 'none of ours'}", highlight=False)
-    return ours
+    return ours, f"{len(ours)} runs" if ours else reason or "none of ours"
+
+
+def _is_manifest_of(case: str, request: dg.RunRequest) -> bool:
+    return (request.job_name, request.partition_key) == (prepare_beam_case.name, case)
 
 
 def _case_of(request: dg.RunRequest) -> str:
@@ -131,15 +148,6 @@ def _require_ends(cases: Mapping[str, Case]) -> None:
         raise DemoFailed(f"{SOUND} is {sound.status}: {sound.failure_message}")
     if swapped.failure_code != REFUSAL:
         raise DemoFailed(f"{SWAPPED} is {swapped.status} ({swapped.failure_code}), not refused as {REFUSAL}")
-
-
-def _show_verdicts(output: Path) -> None:
-    """The verdict per beam and per delivery, as the summary of the case has it."""
-    summary: dict[str, Any] = json.loads((output / SUMMARY_FILE).read_bytes())
-    beams: Sequence[Mapping[str, Any]] = summary["beams"]
-    console.print()
-    console.print(_beams_table(summary))
-    console.print(_deliveries_table(beams))
 
 
 def _beams_table(summary: Mapping[str, Any]) -> Table:
@@ -167,13 +175,13 @@ def _counted(verdicts: Iterable[str]) -> str:
     return ", ".join(f"{count} {verdict}" for verdict, count in Counter(verdicts).items())
 
 
-def _deliveries_table(beams: Sequence[Mapping[str, Any]]) -> Table:
+def _deliveries_table(summary: Mapping[str, Any]) -> Table:
     table = Table(
         *("delivery", "beam", "fraction", "simulated", "verdict", "pass rate", "largest gamma", "points"),
-        title="Deliveries in the order of time, each against the plan",
+        title=f"beams: {summary['case']} is {summary['state']}; its deliveries, each against the plan",
         title_justify="left",
     )
-    delivered = [(delivery, beam) for beam in beams for delivery in beam["deliveries"]]
+    delivered = [(delivery, beam) for beam in summary["beams"] for delivery in beam["deliveries"]]
     for delivery, beam in sorted(delivered, key=lambda pair: pair[0]["timestamp"]):
         table.add_row(
             delivery["folder"],
@@ -186,8 +194,3 @@ def _deliveries_table(beams: Sequence[Mapping[str, Any]]) -> Table:
             f"{delivery['evaluated_points']:,}",
         )
     return table
-
-
-def _show_refusal(case: Case) -> None:
-    console.print(f"\n[bold]{case.case_key} is {case.status}: {case.failure_code}[/bold]", highlight=False)
-    console.print(f"  {case.failure_message}", highlight=False, markup=False)

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 from rich.table import Table
@@ -14,7 +14,7 @@ from assets.market.checks import ASSET_KEYS
 from assets.market.months import BUCKET, statistics_key, training_table_key
 from definitions import build_defs
 from resources.home import quintet_home
-from scripts.demos.steps import Step, console, run_step
+from scripts.demos.steps import Guide, Result, console
 
 MONTHS = {"2025-08": "small", "2025-09": "small", "2025-10": "full"}
 FULL_MONTH = "2025-10"
@@ -23,26 +23,22 @@ SELECTION = " or ".join(f'key:"{key.to_user_string()}"' for key in ASSET_KEYS.va
 _SIZES = dict.fromkeys(bracket.size for bracket in BRACKETS)
 
 
-def demonstrate() -> list[Step]:
+TITLE: Final = "1-second futures bars to monthly training tables"
+
+
+def demonstrate(guide: Guide) -> Result:
     """Vendor files of three months to training tables: one month, a range, and what the sensor says."""
-    console.rule("market: 1-second futures bars to monthly training tables")
     python = [sys.executable, "-m"]
-    steps = [
-        run_step(
-            f"vendor files, {size}",
-            [*python, "scripts.sample_data", "market", "--size", size, *_month_flags(size)],
-        )
-        for size in ("small", "full")
-    ]
+    for size in ("small", "full"):
+        command = [*python, "scripts.sample_data", "market", "--size", size, *_month_flags(size)]
+        guide.run(f"vendor files, {size}", command)
     materialise = [*python, "dagster", "asset", "materialize", "-f", "definitions.py", "--select", SELECTION]
-    steps.append(run_step(f"one month, {FULL_MONTH}", [*materialise, "--partition", FULL_MONTH]))
+    guide.run(f"one month, {FULL_MONTH}", [*materialise, "--partition", FULL_MONTH])
     first, last = min(MONTHS), max(MONTHS)
-    steps.append(
-        run_step(f"a range, {first} to {last}", [*materialise, "--partition-range", f"{first}...{last}"])
-    )
-    _show_sensor()
-    _show_months()
-    return steps
+    guide.run(f"a range, {first} to {last}", [*materialise, "--partition-range", f"{first}...{last}"])
+    with guide.step("the sensor, two looks"):
+        _show_sensor()
+    return _months()
 
 
 def _month_flags(size: str) -> list[str]:
@@ -51,7 +47,6 @@ def _month_flags(size: str) -> list[str]:
 
 def _show_sensor() -> None:
     """Let the sensor look twice, as the daemon would, and say what it would start."""
-    console.print("\n[bold]the sensor, two looks[/bold]")
     defs = build_defs()
     sensor, cursor = defs.resolve_sensor_def("market_month_sensor"), None
     for look in (1, 2):
@@ -66,10 +61,12 @@ def _show_sensor() -> None:
         )
 
 
-def _show_months() -> None:
+def _months() -> Result:
     bucket = quintet_home() / "storage" / BUCKET
     table = Table(
-        "month", "sessions", "rows", "filled", *_SIZES, "seconds", "peak MiB", title="Win rates, long / short"
+        *("month", "sessions", "rows", "filled", *_SIZES, "seconds", "peak MiB"),
+        title="market: win rates of the labels, long / short, as shares of rows",
+        title_justify="left",
     )
     for month in MONTHS:
         statistics = json.loads((bucket / statistics_key(month)).read_bytes())
@@ -81,13 +78,10 @@ def _show_months() -> None:
             f"{filling['filled_rows']:,}",
             f"{filling['added_rows'] / filling['filled_rows']:.1%}",
             *(_win_rates(modes, size) for size in _SIZES),
-            str(made["seconds"]),
-            str(made["peak_mebibytes"]),
+            str(made.get("seconds", "")),
+            str(made.get("peak_mebibytes", "")),
         )
-    console.print(table)
-    console.print(
-        f"Win rates are shares of rows. Tables: {bucket / Path(training_table_key(FULL_MONTH)).parents[2]}"
-    )
+    return Result(table, [f"Tables: {bucket / Path(training_table_key(FULL_MONTH)).parents[2]}"])
 
 
 def _win_rates(modes: Mapping[str, Any], size: str) -> str:

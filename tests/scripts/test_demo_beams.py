@@ -1,17 +1,17 @@
 """The demo of beams, as a user runs it, with few protons and short logs."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import NoReturn
 
+import dagster as dg
 import pytest
 
+from scripts.beam_runs import BeamRuns
 from scripts.demos import beams
-from scripts.demos.steps import DemoFailed
+from scripts.demos.steps import DemoFailed, Guide, Result
 from scripts.sample_data.beams import SampleCase, corrupted, write_case
 
 INSTALL = ".venv/bin/python -m pip install --no-deps --require-hashes -r requirements/engines.txt"
@@ -35,24 +35,33 @@ def files_below(folder: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
+def demonstrate() -> Result:
+    guide = Guide(["beams"])
+    guide.begin("beams", beams.TITLE)
+    return beams.demonstrate(guide)
+
+
 def demonstrated(capsys: pytest.CaptureFixture[str], output: Path, attempt: int) -> None:
     """Run the demo, and require that it shows what it promises."""
-    steps = beams.demonstrate()
+    result = demonstrate()
     shown = capsys.readouterr().out
 
-    assert [step.name for step in steps] == ["beams: QA9001", "beams: QA9002"]
     assert f":report:{attempt}  report_beam_case QA9001: done" in shown
-    assert shown.count("Research use only, not a medical device") == 2
-    delivered = [line.split("│") for line in shown.splitlines() if line.startswith("│ 20260320")]
-    assert [(cells[2].strip(), cells[5].strip()) for cells in delivered] == [
+    assert "Research use only, not a medical device" in shown
+    assert "check_beam_field QA9002|1: failed" in shown
+    columns = {str(column.header): list(column.cells) for column in result.table.columns}
+    assert [*zip(columns["beam"], columns["verdict"], strict=True)] == [
         ("2  F3", "passed"),
         ("3  F4", "passed"),
         ("1  F2 A/P", "passed"),
     ]
-    assert "check_beam_field QA9002|1: failed" in shown
-    assert "QA9002 is failed: layer_word" in shown
-    assert "01-QA9002_F2_005_001.ptn" in shown
-    assert str(output / "QA9001" / "Report" / "case_report.html") in shown
+    refusal, notice, *reports = result.notes
+    assert refusal.startswith("QA9002 is failed: layer_word. ")
+    assert "01-QA9002_F2_005_001.ptn" in refusal
+    assert notice == "Research use only, not a medical device. Reports:"
+    assert [line.strip() for line in reports] == [
+        str(output / case / "Report" / "case_report.html") for case in ("QA9001", "QA9002")
+    ]
     assert (output / "QA9001" / "Report" / "case_report.html").is_file()
     assert not (output / "QA9002" / "Dose" / "002_F2_A_P" / "Dose.raw").exists()
 
@@ -97,24 +106,37 @@ def test_a_case_that_comes_to_something_else_fails_the_demo(monkeypatch: pytest.
     monkeypatch.setattr(beams, "REFUSAL", "ptn_missing")
 
     with pytest.raises(DemoFailed, match=r"QA9001 is failed: .*_002\.ptn"):
-        beams.demonstrate()
+        demonstrate()
 
 
 def test_a_run_asked_for_without_a_marker_fails_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beams, "UNMARKED", "ptn_missing")
 
-    with pytest.raises(DemoFailed, match="QA9001 has no marker, and the sensor asks"):
-        beams.demonstrate()
+    with pytest.raises(DemoFailed, match="QA9001 has no marker, and the sensor asks for its manifest"):
+        demonstrate()
 
 
-def test_an_unknown_demo_is_refused_with_the_known_ones() -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "scripts.demo", "beam"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+def test_what_an_interrupted_demo_left_undone_is_no_obstacle_to_the_next(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Marked(Exception):
+        """The demo has come as far as the marker."""
 
-    assert ended.returncode == 2
-    assert "beams" in ended.stderr
+    def manifests_only(runs: BeamRuns, request: dg.RunRequest) -> None:
+        if request.job_name != "prepare_beam_case":
+            raise KeyboardInterrupt
+        assert runs.run(request)
+
+    def mark(folder: Path) -> None:
+        raise Marked(folder)
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(beams, "_do", manifests_only)
+        with pytest.raises(KeyboardInterrupt):
+            demonstrate()
+    assert "look: only what an earlier demo has left undone" not in capsys.readouterr().out
+
+    monkeypatch.setattr(beams, "_mark", mark)
+    with pytest.raises(Marked, match="QA9001"):
+        demonstrate()
+    assert "look: only what an earlier demo has left undone" in capsys.readouterr().out
