@@ -1,0 +1,154 @@
+"""The command line: options, exit codes, and what goes to which stream."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from assets.failures import PermanentFailure
+from resources.home import quintet_home
+from scripts.single_copy import only_copy
+from scripts.terminal.answers import DONE, exit_code
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from scripts.retention.sweep import Report
+
+RUNS_DAYS: Final = 30.0
+LOGS_DAYS: Final = 14.0
+WORK_DAYS: Final = 7.0
+_LEAST_DAYS: Final = 1.0
+_MEBIBYTE: Final = 1 << 20
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one pass and return its exit code. Wrong usage ends in `SystemExit`, with 2."""
+    options = _parser().parse_args(arguments)
+    try:
+        # What libraries print is no answer.
+        with redirect_stdout(sys.stderr):
+            report = _sweep(options)
+    except Exception as failure:
+        code = exit_code(failure)
+        if code is None:
+            raise
+        _say(str(failure))
+        return code
+    _show(report, as_json=options.json)
+    return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.retention",
+        description="Remove old runs, logs and work folders that nothing stands on any more. Without --yes "
+        "it only tells what would go.",
+        allow_abbrev=False,
+    )
+    for name, default, what in (
+        ("runs", RUNS_DAYS, "ended runs of the Dagster instance"),
+        ("logs", LOGS_DAYS, "what steps and ticks printed"),
+        ("work", WORK_DAYS, "what killed runs left in the work folder"),
+        ("dwh", None, "run folders of dwh that no pointer or manifest leads to"),
+    ):
+        told = f"from this age on, {default:g} unless set" if default is not None else "only if an age is set"
+        parser.add_argument(
+            f"--{name}-days", type=_days, default=default, metavar="N", help=f"{what}: {told}"
+        )
+    earnest = parser.add_mutually_exclusive_group()
+    earnest.add_argument("--yes", action="store_true", help="remove it")
+    earnest.add_argument("--dry-run", action="store_true", help="only tell what would go (the default)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    return parser
+
+
+def _days(text: str) -> float:
+    days = float(text)
+    if not days >= _LEAST_DAYS:
+        raise argparse.ArgumentTypeError(f"{text} is too young: a pass takes nothing from the last day")
+    return days
+
+
+def _sweep(options: argparse.Namespace) -> "Report":
+    home = quintet_home(os.environ)
+    dagster_home = _instance_folder(os.environ, home)
+    os.environ["DAGSTER_HOME"] = str(dagster_home)
+    from dagster import DagsterInstance
+
+    from scripts.retention.sweep import Ages, Sweep
+
+    with ExitStack() as stack:
+        if options.yes:
+            stack.enter_context(only_copy(dagster_home / ".retention.lock", "Retention"))
+        instance = stack.enter_context(DagsterInstance.from_config(str(dagster_home)))
+        return Sweep(
+            instance=instance,
+            home=home,
+            ages=Ages(
+                runs=options.runs_days, logs=options.logs_days, work=options.work_days, dwh=options.dwh_days
+            ),
+            now=time.time(),
+            in_earnest=options.yes,
+            say=_say,
+        ).carry_out()
+
+
+def _instance_folder(environ: Mapping[str, str], home: Path) -> Path:
+    """The folder of the instance.
+
+    Raises:
+        PermanentFailure: there is none; Dagster would make one, and every log would belong to nobody.
+    """
+    named = environ.get("DAGSTER_HOME", "").strip()
+    folder = Path(named or home / "dagster").expanduser().absolute()
+    if not (folder / "dagster.yaml").is_file():
+        raise PermanentFailure(
+            f"{folder} is no Dagster instance: it has no dagster.yaml. Set DAGSTER_HOME to the folder of the "
+            "instance whose runs are meant."
+        )
+    return folder
+
+
+def _show(report: "Report", *, as_json: bool) -> None:
+    from scripts.terminal.output import ReaderGone, print_json, print_view
+
+    try:
+        if as_json:
+            print_json(report.document())
+        else:
+            print_view(_view(report))
+    except ReaderGone:
+        pass
+    for note in report.notes:
+        _say(note)
+
+
+def _view(report: "Report") -> "Iterator[RenderableType]":
+    from rich.table import Table
+
+    goes = "would go" if report.is_rehearsal else "gone"
+    table = Table("", "number", "MiB")
+    table.add_row(f"runs: {goes}", f"{report.runs_to_go:,}", "")
+    for reason, count in report.kept.items():
+        table.add_row(f"runs: stay, {reason}", f"{count:,}", "")
+    table.add_row(f"event files of runs deleted otherwise: {goes}", f"{report.event_files:,}", "")
+    heaps = {"logs": report.logs, "work folders": report.work, "run folders of dwh": report.dwh}
+    for name, heap in heaps.items():
+        if heap is not None:
+            table.add_row(f"{name}: {goes}", f"{heap.count:,}", f"{heap.size / _MEBIBYTE:,.1f}")
+    yield table
+    if report.is_rehearsal:
+        yield "Nothing was changed. The same command with --yes removes it."
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
