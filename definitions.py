@@ -18,11 +18,12 @@ from jobs import aim as aim_jobs
 from jobs import beams as beams_jobs
 from jobs import discovery as discovery_jobs
 from jobs import dwh as dwh_jobs
+from jobs import failed_partitions
 from jobs import market as market_jobs
 from jobs.loggers import plain_logger
 from resources.deployments import resources_for
 from sensors import aim as aim_sensors
-from sensors import alerts, dwh_events
+from sensors import alerts, dwh_events, freshness
 from sensors import beams as beams_sensors
 from sensors import discovery as discovery_sensors
 from sensors import dwh as dwh_sensors
@@ -52,15 +53,17 @@ def build_defs(
     chosen = {**resources, **overrides}
     roster = Roster.load()
     jobs_of_discovery = discovery_jobs.jobs_of(roster, chosen)
+    assets = [
+        market_assets.raw_bars,
+        market_assets.market_month,
+        *aim_assets.ASSETS,
+        *dwh_assets.ASSETS,
+        *discovery_assets.assets_of(roster),
+        *beams_assets.assets_of(chosen["dose_engine"]),
+    ]
     return dg.Definitions(
-        assets=[
-            market_assets.raw_bars,
-            market_assets.market_month,
-            *aim_assets.ASSETS,
-            *dwh_assets.ASSETS,
-            *discovery_assets.assets_of(roster),
-            *beams_assets.assets_of(chosen["dose_engine"]),
-        ],
+        assets=[*assets, failed_partitions.EXAMINED],
+        asset_checks=[failed_partitions.examination(assets)],
         jobs=[
             market_jobs.build_market_month,
             aim_jobs.run_aim,
@@ -71,8 +74,13 @@ def build_defs(
             beams_jobs.prepare_beam_case,
             beams_jobs.check_beam_field,
             beams_jobs.report_beam_case,
+            failed_partitions.examine_partitions,
         ],
-        schedules=[aim_jobs.aim_schedule, discovery_jobs.doctor_schedule(jobs_of_discovery)],
+        schedules=[
+            aim_jobs.aim_schedule,
+            discovery_jobs.doctor_schedule(jobs_of_discovery),
+            failed_partitions.examine_partitions_schedule,
+        ],
         sensors=[
             market_sensors.market_month_sensor,
             aim_sensors.aim_feed_sensor,
@@ -85,6 +93,7 @@ def build_defs(
             beams_sensors.beam_orphan_sensor,
             alerts.run_failure_alert,
             alerts.run_recovery_notice,
+            freshness.late_asset_alert,
         ],
         resources=chosen,
         # A run that asks for none by name gets Dagster's usual one.

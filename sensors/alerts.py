@@ -1,53 +1,58 @@
-"""The alert on failed runs and the notice when they are made good, for all pipelines, and what they say.
+"""The alert on failed runs and the notice when they are made good, for all pipelines.
 
-What belongs here: when to notify and of what. What does not: delivery, which is the `notifier` resource.
+What belongs here: when to notify and of what. What does not: why a run failed (`jobs.run_failures`), assets
+that are late without any run (`sensors.freshness`), and delivery, which is the `notifier` resource.
 """
 
 import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import cast
 
 import dagster as dg
-from dagster import DagsterEvent
 
+from jobs.run_failures import failure_reason
 from resources.notifier import Notifier
 
-MOST_CHARACTERS = 1_000  # Of one error: enough for a sentence, too little for a stack trace.
 MOST_EARLIER_RUNS = 50  # Of one partition: who mends it after more attempts gets no notice.
 
+_BACKFILL_TAG = "dagster/backfill"
+_MOST_FAILED_RUNS = 50  # Of one backfill, the first launched: among them is one that was told.
 _RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _PARTITION_TAGS = ("dagster/partition", *_RANGE_TAGS)
-_SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|WEBHOOK|PRIVATE")
-_URL = re.compile(
-    r"\b([a-z][a-z0-9+.-]{0,20})://(?:[^\s/@]*@)?([^\s/?#'\"<>]*)([^\s?#'\"<>]*)[^\s'\"<>]*", re.IGNORECASE
-)
 
 
 @dg.run_failure_sensor(
     name="run_failure_alert",
-    description="Tells the notifier of each run that failed and will not be retried.",
+    description="Tells the notifier of each run that failed and will not be retried; of a backfill, of the "
+    "first one.",
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.STOPPED,
 )
-def run_failure_alert(context: dg.RunFailureSensorContext, notifier: Notifier) -> dg.SkipReason | None:
-    """Notify of the failed run, unless Dagster is going to retry it and so may still mend it."""
+def run_failure_alert(context: dg.RunFailureSensorContext, notifier: Notifier) -> None:
+    """Notify of the failed run, unless Dagster is going to retry it and so may still mend it.
+
+    A backfill can fail a thousand times for one reason, so only its first failed run is told.
+    """
     run = context.dagster_run
+    # A tick looks at several runs. A skip reason for one of them would end the tick (1.13.27), and after a
+    # message it would fail it, so that the next tick sends the message again.
     if _will_be_retried(run):
-        return dg.SkipReason(f"Run {run.run_id} failed and will be retried.")
+        context.log.info("Run %s failed and will be retried.", run.run_id)
+        return
+    if told := _told_failure_of_backfill(context.instance, run):
+        context.log.info("Run %s failed; run %s of the same backfill was told.", run.run_id, told)
+        return
     what, partitions = run_target(run), run_partitions(run.tags)
     lines = [f"Run {run.run_id} of {what}", *([f"Partition {partitions}"] if partitions else [])]
-    sentence = failure_sentence(context.get_step_failure_events(), context.failure_event)
-    # Shortening first could leave the beginning of a secret that nothing recognises any more.
-    lines.append(_shortened(without_secrets(sentence, os.environ)))
+    lines.append(failure_reason(context.instance, run.run_id))
+    if backfill := run.tags.get(_BACKFILL_TAG):
+        lines.append(f"It is the first to fail of backfill {backfill}; of others no message is sent.")
     notifier.notify(
         subject=f"{what} failed" + (f" for {partitions}" if partitions else ""),
         text="\n".join(lines),
         link=_run_page(run),
     )
-    return None
 
 
 @dg.run_status_sensor(
@@ -57,7 +62,7 @@ def run_failure_alert(context: dg.RunFailureSensorContext, notifier: Notifier) -
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.STOPPED,
 )
-def run_recovery_notice(context: dg.RunStatusSensorContext, notifier: Notifier) -> dg.SkipReason | None:
+def run_recovery_notice(context: dg.RunStatusSensorContext, notifier: Notifier) -> None:
     """Notify of the run if its partition had failed before; whoever launched it, and from which job."""
     run = context.dagster_run
     earlier = _earlier_runs(context.instance, run)
@@ -66,8 +71,9 @@ def run_recovery_notice(context: dg.RunStatusSensorContext, notifier: Notifier) 
     if any(other.is_failure for other in earlier):
         outcomes = (_outcome(context.instance, other) for other in earlier)
         failed = made_good(_outcome(context.instance, run), outcomes)
-    if failed is None:
-        return dg.SkipReason(f"Run {run.run_id} succeeded, and no alert was open for what it made.")
+    if failed is None or not _was_told(context.instance, failed.run_id):
+        context.log.info("Run %s succeeded, and no alert was open for what it made.", run.run_id)
+        return
     what, partitions = run_target(run), run_partitions(run.tags)
     lines = [f"Run {run.run_id} of {what}", *([f"Partition {partitions}"] if partitions else [])]
     lines.append(f"It makes good the failed run {failed.run_id}.")
@@ -76,7 +82,6 @@ def run_recovery_notice(context: dg.RunStatusSensorContext, notifier: Notifier) 
         text="\n".join(lines),
         link=_run_page(run),
     )
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,31 @@ def _outcome(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Outcome:
     return Outcome(run.run_id, frozenset(targets), run.is_failure)
 
 
+def _was_told(instance: dg.DagsterInstance, run_id: str) -> bool:
+    run = instance.get_run_by_id(run_id)
+    return run is not None and _told_failure_of_backfill(instance, run) is None
+
+
+def _told_failure_of_backfill(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
+    """A run of the same backfill that failed before this one; there is none for the first that failed."""
+    backfill = run.tags.get(_BACKFILL_TAG)
+    own = instance.get_run_record_by_id(run.run_id)
+    if not backfill or own is None:
+        return None
+    failed = instance.get_run_records(
+        dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags={_BACKFILL_TAG: backfill}),
+        limit=_MOST_FAILED_RUNS,
+        ascending=True,
+    )
+    own_end = (own.end_time or inf, run.run_id)
+    ends = [
+        (record.end_time or inf, record.dagster_run.run_id)
+        for record in failed
+        if not _will_be_retried(record.dagster_run)
+    ]
+    return next((run_id for end, run_id in sorted(ends) if (end, run_id) < own_end), None)
+
+
 def run_target(run: dg.DagsterRun) -> str:
     """The run's job, or its assets where a person picked them in the UI and Dagster made up the job."""
     if run.job_name.startswith("__") and run.asset_selection:
@@ -166,50 +196,3 @@ def _run_page(run: dg.DagsterRun) -> str | None:
     """The run in the web UI, if `QUINTET_UI_URL` says where that is."""
     ui = os.environ.get("QUINTET_UI_URL", "").strip().rstrip("/")
     return f"{ui}/runs/{run.run_id}" if ui else None
-
-
-def failure_sentence(steps: Sequence[DagsterEvent], run: DagsterEvent) -> str:
-    """What the first failed step said, and how many failed after it; a run can also fail outside of steps."""
-    if not steps:
-        return run.message or "It failed outside of any step."
-    others = f" ({len(steps) - 1} more failed)" if len(steps) > 1 else ""
-    return f"Step {steps[0].step_key}{others}: {_step_error(steps[0])}"
-
-
-def _step_error(event: DagsterEvent) -> str:
-    failure = event.step_failure_data
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return failure.user_failure_data.description
-    error = failure.error
-    # Around what the step raised, Dagster puts an error of its own that only names the step.
-    if error and error.cause and (error.cls_name or "").startswith("Dagster"):
-        error = error.cause
-    return error.message if error else "It did not say why."
-
-
-def _shortened(error: str) -> str:
-    text = error.strip()
-    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "…"
-
-
-def without_secrets(text: str, environ: Mapping[str, str]) -> str:
-    """The text without what an error may have picked up on its way.
-
-    Values of variables with telling names (tokens, passwords, webhooks) give way to the name; URLs lose their
-    user and query, and web addresses, where the path can be a key, all but the host.
-    """
-    secrets = {
-        value: name
-        for name, value in environ.items()
-        if _SECRET_NAME.search(name.upper()) and len(value) >= 8
-    }
-    for value in sorted(secrets, key=len, reverse=True):
-        text = text.replace(value, f"[{secrets[value]}]")
-    return _URL.sub(_without_credentials, text)
-
-
-def _without_credentials(url: re.Match[str]) -> str:
-    scheme, host, path = cast("tuple[str, str, str]", url.groups())
-    if scheme.lower() in ("http", "https"):
-        path = "/…" if path.strip("/") else path
-    return f"{scheme}://{host}{path}"
