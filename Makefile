@@ -13,8 +13,8 @@ PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long dev bench-aim bench-beams bench-discovery bench-dwh bench-dwh-cluster \
-	bench-market dwh-package check lock clean
+.PHONY: help demo test test-long dev doctor bench bench-aim bench-beams bench-discovery bench-dwh bench-dwh-cluster \
+	bench-location bench-market screenshots dwh-package check lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ test-long: $(INSTALLED) ## the tests that are too slow for `make test`
 dev: $(INSTALLED) ## the web UI and the daemon on this machine (PORT=3000)
 	@$(BIN)/python -m scripts.dev $(if $(PORT),--port $(PORT))
 
+doctor: $(INSTALLED) ## what of this deployment is configured, reachable and writable (ARGS="--deployment aws")
+	@$(BIN)/python -m scripts.doctor $(ARGS)
+
+bench: $(INSTALLED) ## all benchmarks, one table in docs/benchmarks.md (ARGS="--quick", ARGS="--only beams")
+	$(BIN)/python -m scripts.benchmarks $(or $(ARGS),--out docs/benchmarks.md)
+
 bench-aim: $(INSTALLED) ## time the aim pipeline against its baselines and targets (ARGS="--only ranker")
 	$(BIN)/python -m scripts.benchmarks.aim $(ARGS)
 
@@ -46,8 +52,14 @@ bench-dwh: $(INSTALLED) ## time filter_images on Sail and Java against its prede
 bench-dwh-cluster: $(INSTALLED) ## the same day on a Spark cluster of this machine (ARGS="--rows 100000")
 	$(BIN)/python -m scripts.benchmarks.dwh_cluster $(ARGS)
 
+bench-location: $(INSTALLED) ## time loading, idle memory and a cold run beside an empty project (ARGS="--only load")
+	$(BIN)/python -m scripts.benchmarks.location $(ARGS)
+
 bench-market: $(INSTALLED) ## time the market pipeline against its baseline (ARGS="--months 36")
 	$(BIN)/python -m scripts.benchmarks.market $(ARGS)
+
+screenshots: $(INSTALLED) ## the pictures in docs/images, taken of the web UI in Chromium (ARGS="--only partitions")
+	$(BIN)/python -m scripts.screenshots $(ARGS)
 
 dwh-package: $(INSTALLED) ## build the package that Glue, EMR and Databricks run dwh from, in dist/
 	$(BIN)/python -m scripts.dwh_package

@@ -7,130 +7,112 @@ compared with those of the baselines: a wrong one ends the benchmark with 1, a s
 
 import argparse
 import json
-import os
-import signal
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-from rich.console import Console
-
-from scripts.benchmarks.lines import BenchmarkFailed, Part, table_of
+from scripts.benchmarks.lines import BenchmarkFailed, Part
 from scripts.benchmarks.processes import output_of
+from scripts.benchmarks.suites import Suite
 from scripts.sample_data.aim_shop import RUN_DATE, SCALES, Scale
-
-PARTS: Final = ("sql", "results", "ranker", "waves")
 
 # The shop is a little larger than a run: its runlist holds rows that are dropped and rows that come twice.
 _FULL: Final = replace(SCALES["full"], cams=10_000)
 _SPARE_CAMS: Final = 1.05
 _NEED_SCORES: Final = {"ranker", "waves"}
-
-console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 160)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; 0 when everything ran and every result was right."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    given = {name: getattr(options, name) for name in ("events", "sales", "products", "cams")}
-    try:
-        scale = replace(_FULL, **given)
-    except ValueError as error:
-        parser.error(str(error))
-    try:
-        if options.measure:
-            print(_measured(options.measure, options.root, scale, options.latency).to_json())
-        else:
-            with _folder(options.keep) as root:
-                _show_all(root, scale, options.only or PARTS, options.latency)
-    except (BenchmarkFailed, OSError) as failure:
-        print(f"bench-aim: {failure}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+_SIZES: Final = {"events": "GA4 events", "sales": "rows of sales", "products": "tyres", "cams": "CAMs"}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="make bench-aim", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--only", choices=PARTS, action="append", help="a part, repeatable (default: all)")
-    sizes = {"events": "GA4 events", "sales": "rows of sales", "products": "tyres", "cams": "CAMs"}
-    for name, what in sizes.items():
-        flag, default = ("tyres" if name == "products" else name), getattr(_FULL, name)
+class AimSuite(Suite):
+    """The parts of aim, over one shop."""
+
+    program = "bench-aim"
+    module = "scripts.benchmarks.aim"
+    about = __doc__ or ""
+    pipeline = "aim"
+    parts = ("sql", "results", "ranker", "waves")
+    full: ClassVar = {**asdict(_FULL), "latency": 0.5}
+    quick: ClassVar = {"events": 20_000, "sales": 5_000, "products": 2_000, "cams": 500, "latency": 0.1}
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add the numbers of a shop, the latency, and `--keep`."""
+        for name, what in _SIZES.items():
+            flag = "tyres" if name == "products" else name
+            help_text = f"{what} (default: {self.full[name]:,})"
+            parser.add_argument(f"--{flag}", dest=name, type=int, metavar="N", help=help_text)
         parser.add_argument(
-            f"--{flag}",
-            dest=name,
-            type=int,
-            default=default,
-            metavar="N",
-            help=f"{what} (default: {default:,})",
+            "--latency", type=float, metavar="SECONDS", help="of the server's answers (default: 0.5)"
         )
-    parser.add_argument(
-        "--latency", type=float, default=0.5, metavar="SECONDS", help="of the server's answers (default: 0.5)"
-    )
-    parser.add_argument(
-        "--keep", type=Path, metavar="DIR", help="put inputs and tables there, keep them, and use them again"
-    )
-    parser.add_argument("--measure", choices=("scores", *PARTS), help=argparse.SUPPRESS)
-    parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
-    return parser
+        parser.add_argument(
+            "--keep",
+            type=Path,
+            metavar="DIR",
+            help="put inputs and tables there, keep them, and use them again",
+        )
+
+    def problem(self, options: argparse.Namespace) -> str | None:
+        """A shop that cannot be."""
+        try:
+            _scale_of(options)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    @contextmanager
+    def folder(self, options: argparse.Namespace) -> Iterator[Path]:
+        """That of `--keep`, else one that is gone at the end."""
+        if options.keep is None:
+            with super().folder(options) as folder:
+                yield folder
+            return
+        options.keep.mkdir(parents=True, exist_ok=True)
+        yield options.keep.absolute()
+
+    @contextmanager
+    def part_folder(self, root: Path) -> Iterator[Path]:
+        """All parts work on one shop."""
+        yield root
+
+    def prepare(self, root: Path, options: argparse.Namespace) -> list[str]:
+        """Make the shop; without the stages, what scores the ranker is a part before the others."""
+        parts = super().prepare(root, options)
+        scale = _scale_of(options)
+        if "sql" not in parts:
+            scale = replace(scale, events=0)
+            parts = [*(["scores"] if _NEED_SCORES & {*parts} else []), *parts]
+        _generate(root, scale)
+        return parts
+
+    def measure(self, part: str, root: Path, options: argparse.Namespace) -> Part:
+        """One part, in this process."""
+        from scripts.benchmarks import aim_answers, aim_stages, aim_waves
+
+        scale = _scale_of(options)
+        match part:
+            case "sql":
+                return aim_stages.measure_stages(root, scale)
+            case "scores":
+                return aim_stages.score(root, scale)
+            case "results":
+                return aim_answers.measure_results(root, scale)
+            case "ranker":
+                return aim_answers.measure_ranker(root, scale)
+            case _:
+                return aim_waves.measure_waves(root, scale, options.latency)
 
 
-def _measured(part: str, root: Path, scale: Scale, latency: float) -> Part:
-    """One part, in this process."""
-    from scripts.benchmarks import aim_answers, aim_stages, aim_waves
-
-    match part:
-        case "sql":
-            return aim_stages.measure_stages(root, scale)
-        case "scores":
-            return aim_stages.score(root, scale)
-        case "results":
-            return aim_answers.measure_results(root, scale)
-        case "ranker":
-            return aim_answers.measure_ranker(root, scale)
-        case _:
-            return aim_waves.measure_waves(root, scale, latency)
-
-
-@contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        yield keep.absolute()
-        return
-    with tempfile.TemporaryDirectory(prefix="quintet-bench-") as folder:
-        yield Path(folder)
-
-
-def _show_all(root: Path, scale: Scale, wanted: Sequence[str], latency: float) -> None:
-    parts, is_full_size = [part for part in PARTS if part in wanted], scale == _FULL
-    if "sql" not in parts:
-        scale = replace(scale, events=0)
-        parts = [*(["scores"] if _NEED_SCORES & set(parts) else []), *parts]
-    _generate(root, scale)
-    for part in parts:
-        before = os.getloadavg()[0]
-        measured = _in_own_process(part, root, scale, latency)
-        load = (before, os.getloadavg()[0])
-        console.print(table_of(measured, load, is_full_size=is_full_size))
-        for note in measured.notes:
-            console.print(note, highlight=False)
-        console.print()
+def _scale_of(options: argparse.Namespace) -> Scale:
+    return replace(_FULL, **{name: getattr(options, name) for name in _SIZES})
 
 
 def _generate(root: Path, scale: Scale) -> None:
     """Write the inputs, unless a kept folder has those of this scale."""
     mark, wanted = root / "scale.json", json.dumps(asdict(scale))
     if mark.exists() and mark.read_text() == wanted:
-        console.print(f"Using the inputs in {root} again")
+        print(f"Using the inputs in {root} again")
         return
     if not mark.exists() and any(root.iterdir()):
         raise BenchmarkFailed(
@@ -139,29 +121,14 @@ def _generate(root: Path, scale: Scale) -> None:
     mark.write_text("")
     numbers = {**asdict(scale), "cams": round(scale.cams * _SPARE_CAMS)}
     flags = [text for name, number in numbers.items() for text in (f"--{name}", str(number))]
-    command = [
-        sys.executable,
-        "-m",
-        "scripts.sample_data",
-        "aim",
-        "--date",
-        str(RUN_DATE),
-        "--out",
-        str(root),
-    ]
-    counts = f"{scale.events:,} events, {scale.sales:,} rows of sales, {scale.products:,} tyres"
-    console.print(f"Generating {counts} ...", highlight=False)
-    output_of([*command, *flags])
+    print(
+        f"Generating {scale.events:,} events, {scale.sales:,} rows of sales, {scale.products:,} tyres ...",
+        flush=True,
+    )
+    command = [sys.executable, "-m", "scripts.sample_data", "aim", "--date", str(RUN_DATE)]
+    output_of([*command, "--out", str(root), *flags], "sample_data")
     mark.write_text(wanted)
 
 
-def _in_own_process(part: str, root: Path, scale: Scale, latency: float) -> Part:
-    command = [sys.executable, "-m", "scripts.benchmarks.aim", "--measure", part, "--root", str(root)]
-    command += ["--latency", str(latency), "--events", str(scale.events), "--sales", str(scale.sales)]
-    command += ["--tyres", str(scale.products), "--cams", str(scale.cams)]
-    return Part.from_json(output_of(command))
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    AimSuite().run_as_program()

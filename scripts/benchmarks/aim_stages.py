@@ -30,7 +30,6 @@ from scripts.sample_data.aim_shop import RUN_DATE, Scale
 SCORES_FILE: Final = "scores.parquet"
 
 _WITH_TARGET: Final = (3, 5, 6, 7, 8, 9)
-_SECONDS: Final = 30.0
 _SHOWN_SECONDS: Final = 0.1  # A call that takes less is part of its stage and gets no line.
 
 
@@ -135,7 +134,8 @@ def measure_stages(root: Path, scale: Scale) -> Part:
         "Stages 3 and 5 to 9",
         sum(stage.wall for stage in judged),
         sum(stage.cpu for stage in judged),
-        seconds=_SECONDS,
+        scale.events,
+        "events",
     )
     of_sql = Line("  their SQL alone", sum(call.wall for call in sql), sum(call.cpu for call in sql))
     title = (

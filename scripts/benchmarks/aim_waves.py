@@ -40,6 +40,7 @@ def measure_waves(root: Path, scale: Scale, latency: float) -> Part:
         f"{batches} batches of {_BATCH} over the loopback server",
         lines,
         [
+            f"The latency is {latency:g} s a batch, injected.",
             "With the second pass for what got no list. CPU is that of the client.",
             "All answers are those of the embedded ranker.",
         ],
@@ -51,7 +52,7 @@ def _lines(ask: Callable[..., list[Answer]], expected: Sequence[Answer], latency
     for in_flight in _IN_FLIGHT:
         watch = Stopwatch()
         answers = ask(pace=Pace(_BATCH, in_flight))
-        name = f"{in_flight} in flight, {f'{latency:g} s' if latency else 'no'} latency injected"
+        name = f"{in_flight} in flight, {'with' if latency else 'no'} latency"
         line = Line(name, *watch.lap(), len(answers), "CAMs")
         if answers != expected:
             raise BenchmarkFailed(f"The answers with {in_flight} batches in flight are not the ranker's")

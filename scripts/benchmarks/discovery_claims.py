@@ -31,7 +31,6 @@ _ABOUT_HUEY: Final = (
     "huey takes one task at a time, without leases, attempts, fencing or events, and never syncs "
     "(fsync=False); as it comes it syncs every task and is far slower."
 )
-_TARGETS: Final = {1: 5_000, 4: 2_000}
 
 
 def measure_claims(root: Path, rows: int) -> Part:
@@ -45,7 +44,6 @@ def measure_claims(root: Path, rows: int) -> Part:
         _fill(folder)
         ours = _line(f"claim and finish, {processes} processes", _work, folder, processes, rows)
         _require_all_done(folder, rows)
-        ours = Line(ours.name, ours.wall, ours.cpu, rows, per_second=_TARGETS.get(processes))
         _enqueue(folder, rows)
         theirs = _line(f"huey: dequeue and execute, {processes} processes", _consume, folder, processes, rows)
         lines += [ours.compared(theirs, "huey"), theirs]

@@ -13,53 +13,46 @@ process, `job_seconds` those of the job inside, `executors` is how many the job 
 import argparse
 import json
 import os
-import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from scripts.benchmarks.dwh_filter import add_inputs, folder, say
+from scripts.benchmarks.dwh_filter import DaySuite, engine_environment, say
 from scripts.benchmarks.dwh_inputs import Inputs, remove_outputs, write_inputs
 from scripts.benchmarks.dwh_ours import job_arguments, output_folder
-from scripts.benchmarks.dwh_processes import environment, run
 from scripts.benchmarks.dwh_rows import Fingerprint, fingerprint
 from scripts.benchmarks.dwh_spark_cluster import WORKERS, Cluster, connect_server, standalone_cluster
-from scripts.benchmarks.lines import BenchmarkFailed
+from scripts.benchmarks.lines import BenchmarkFailed, Line, Part
+from scripts.benchmarks.processes import run
 from scripts.dagster_home import ROOT
 from scripts.dwh_package import build
 
-ROWS: Final = 1_000_000
 WAYS: Final = ("sail", "jvm", "submit", "connect")
 _ENTRY: Final = Path("container", "generic_entry.py")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the day every way and print; 0 when everything ran and all came to the same rows."""
-    parser = argparse.ArgumentParser(
-        prog="make bench-dwh-cluster",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_inputs(parser, ROWS)
-    parser.add_argument("--way", choices=WAYS, action="append", help="repeatable (default: all)")
-    options = parser.parse_args(arguments)
-    try:
-        inputs = Inputs(options.rows, options.outputs)
-    except ValueError as error:
-        parser.error(str(error))
-    try:
-        with folder(options.home) as home:
-            print(json.dumps(_compared(home, inputs, options.way or WAYS)))
-    except (BenchmarkFailed, OSError) as failure:
-        print(f"bench-dwh-cluster: {failure}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+class ClusterSuite(DaySuite):
+    """The day in every way."""
+
+    program = "bench-dwh-cluster"
+    module = "scripts.benchmarks.dwh_cluster"
+    about = __doc__ or ""
+    parts = ("cluster",)
+    full: ClassVar = {"rows": 1_000_000, "outputs": 3}
+    quick: ClassVar = {"rows": 3_000}
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add the ways to the options of a day."""
+        super().add_options(parser)
+        parser.add_argument("--way", choices=WAYS, action="append", help="repeatable (default: all)")
+
+    def measure(self, part: str, root: Path, options: argparse.Namespace) -> Part:
+        """All ways."""
+        return _compared(root, Inputs(options.rows, options.outputs), options.way or WAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +91,10 @@ class _Days:
     ) -> None:
         home = self._home
         remove_outputs(home)
-        environ = environment(
+        environ = engine_environment(
             home,
             QUINTET_HOME=str(home),
             DAGSTER_HOME=str(_dagster_home(home)),
-            DAGSTER_DISABLE_TELEMETRY="1",
             PYSPARK_PYTHON=sys.executable,
             **settings,
         )
@@ -117,7 +109,7 @@ class _Days:
         say(f"{way}: {self.rows[way].rows:,} rows in {seconds:.1f} s")
 
 
-def _compared(home: Path, inputs: Inputs, ways: Sequence[str]) -> dict[str, Any]:
+def _compared(home: Path, inputs: Inputs, ways: Sequence[str]) -> Part:
     say(f"Making {inputs.rows:,} rows in {inputs.outputs} transform outputs")
     write_inputs(home, inputs)
     load, days = [os.getloadavg()[0]], _Days(home)
@@ -130,7 +122,7 @@ def _compared(home: Path, inputs: Inputs, ways: Sequence[str]) -> dict[str, Any]
     load.append(os.getloadavg()[0])
     if len(set(days.rows.values())) > 1:
         raise BenchmarkFailed(f"The ways came to different rows, so one of them is wrong: {days.rows}")
-    return {
+    details = {
         "rows": inputs.rows,
         "outputs": inputs.outputs,
         "rows_out": next(iter(days.rows.values())).rows,
@@ -140,12 +132,23 @@ def _compared(home: Path, inputs: Inputs, ways: Sequence[str]) -> dict[str, Any]
         "cores": os.cpu_count(),
         "load": [round(value, 1) for value in load],
     }
+    title = f"A day of {inputs.rows:,} rows through the entry of a container"
+    return Part(title, _lines(days.timings, inputs.rows), details=details)
+
+
+def _lines(timings: Mapping[str, _Timing], rows: int) -> list[Line]:
+    """A line for each way, beside the JVM of one machine if that was among them."""
+    lines = {way: Line(way, timing.seconds, rows=rows) for way, timing in timings.items()}
+    if (alone := lines.get("jvm")) is not None:
+        for way in lines.keys() - {"jvm"}:
+            lines[way] = lines[way].compared(alone, "the JVM of one machine")
+    return [*lines.values()]
 
 
 def _run_on_cluster(home: Path, days: _Days, ways: Sequence[str]) -> None:
     """An application takes all cores, so the Spark Connect server starts when the other one has ended."""
     place = Path(mkdtemp(prefix="cluster-", dir=home))
-    with standalone_cluster(place, environment(home, PYSPARK_PYTHON=sys.executable)) as cluster:
+    with standalone_cluster(place, engine_environment(home, PYSPARK_PYTHON=sys.executable)) as cluster:
         if "submit" in ways:
             days.submitted(cluster, build(place / "package"))
         if "connect" in ways:
@@ -165,5 +168,4 @@ def _dagster_home(home: Path) -> Path:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    ClusterSuite().run_as_program()

@@ -9,102 +9,91 @@ end; `load` is that of the machine before and after each side.
 """
 
 import argparse
-import json
 import os
-import signal
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from scripts.benchmarks.dwh_inputs import Inputs, remove_outputs, write_inputs
 from scripts.benchmarks.dwh_ours import Run
-from scripts.benchmarks.dwh_processes import Ended, environment, run
 from scripts.benchmarks.dwh_rows import Fingerprint, fingerprint
-from scripts.benchmarks.lines import BenchmarkFailed
+from scripts.benchmarks.dwh_side import PREDECESSOR
+from scripts.benchmarks.lines import BenchmarkFailed, Line, Part
+from scripts.benchmarks.processes import Ended, environment, run
+from scripts.benchmarks.suites import Suite
 
-ROWS: Final = 5_000_000
-OUTPUTS: Final = 3
 ENGINES: Final = ("sail", "jvm")
-PREDECESSOR: Final = "predecessor"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; 0 when everything ran and all came to the same rows."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    try:
+class DaySuite(Suite):
+    """A benchmark of one day of image rows. Its one part starts a process for each way to do the day."""
+
+    pipeline = "dwh"
+    prints_details = True
+    parts_are_processes = False
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add what says which rows, and where they lie."""
+        of = {"rows": "rows of all outputs", "outputs": "transform outputs"}
+        for name, what in of.items():
+            help_text = f"{what} (default: {self.full[name]:,})"
+            parser.add_argument(f"--{name}", type=int, metavar="N", help=help_text)
+        parser.add_argument(
+            "--home", type=Path, metavar="DIR", help="put everything there, keep it, and use the inputs again"
+        )
+
+    def problem(self, options: argparse.Namespace) -> str | None:
+        """Rows that do not fill the outputs."""
+        try:
+            Inputs(options.rows, options.outputs)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    @contextmanager
+    def folder(self, options: argparse.Namespace) -> Iterator[Path]:
+        """That of `--home`, else one that is gone at the end."""
+        if options.home is not None:
+            yield options.home.absolute()
+            return
+        with super().folder(options) as made:
+            yield made
+
+    @contextmanager
+    def part_folder(self, root: Path) -> Iterator[Path]:
+        """The one part has it all."""
+        yield root
+
+
+class FilterSuite(DaySuite):
+    """Ours on each engine, and the predecessor's shape."""
+
+    program = "bench-dwh"
+    module = "scripts.benchmarks.dwh_filter"
+    about = __doc__ or ""
+    parts = ("filter",)
+    full: ClassVar = {"rows": 5_000_000, "outputs": 3}
+    quick: ClassVar = {"rows": 50_000, "engine": "sail"}
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add the sides to those of a day."""
+        super().add_options(parser)
+        parser.add_argument(
+            "--engine", choices=(*ENGINES, "both"), default="both", help="what ours runs on (default: both)"
+        )
+        parser.add_argument(
+            "--no-predecessor", action="store_true", help="leave the baseline out, for a machine without Java"
+        )
+
+    def measure(self, part: str, root: Path, options: argparse.Namespace) -> Part:
+        """All sides."""
         inputs = Inputs(options.rows, options.outputs)
-    except ValueError as error:
-        parser.error(str(error))
-    try:
-        if options.measure:
-            print(_measured(options.measure, options.home, inputs).to_json())
-            return 0
         engines = ENGINES if options.engine == "both" else (options.engine,)
         sides = engines if options.no_predecessor else (*engines, PREDECESSOR)
-        with folder(options.home) as home:
-            print(json.dumps(_compared(home, inputs, sides)))
-    except (BenchmarkFailed, OSError) as failure:
-        print(f"bench-dwh: {failure}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="make bench-dwh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_inputs(parser, ROWS)
-    parser.add_argument(
-        "--engine", choices=(*ENGINES, "both"), default="both", help="what ours runs on (default: both)"
-    )
-    parser.add_argument(
-        "--no-predecessor", action="store_true", help="leave the baseline out, for a machine without Java"
-    )
-    parser.add_argument("--measure", choices=(*ENGINES, PREDECESSOR), help=argparse.SUPPRESS)
-    return parser
-
-
-def add_inputs(parser: argparse.ArgumentParser, rows: int) -> None:
-    """The options that say what is deduplicated, and where."""
-    parser.add_argument(
-        "--rows", type=int, default=rows, metavar="N", help=f"rows of all outputs (default: {rows:,})"
-    )
-    parser.add_argument(
-        "--outputs", type=int, default=OUTPUTS, metavar="N", help=f"transform outputs (default: {OUTPUTS})"
-    )
-    parser.add_argument(
-        "--home", type=Path, metavar="DIR", help="put everything there, keep it, and use the inputs again"
-    )
-
-
-@contextmanager
-def folder(home: Path | None) -> Iterator[Path]:
-    """The folder of a benchmark: the one that was named, else one that is gone at the end."""
-    if home is not None:
-        yield home.absolute()
-        return
-    with tempfile.TemporaryDirectory(prefix="quintet-bench-", ignore_cleanup_errors=True) as made:
-        yield Path(made)
-
-
-def say(text: str) -> None:
-    """Tell people how far it is."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def _measured(side: str, home: Path, inputs: Inputs) -> Run:
-    """One side, in this process."""
-    from scripts.benchmarks.dwh_ours import run_ours
-    from scripts.benchmarks.dwh_predecessor import run_predecessor
-
-    return run_predecessor(home, inputs) if side == PREDECESSOR else run_ours(home, side)
+        return _compared(root, inputs, sides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +121,19 @@ class _Side:
         return self.ended.peak_bytes / 2**20
 
 
-def _compared(home: Path, inputs: Inputs, sides: Sequence[str]) -> dict[str, Any]:
+def engine_environment(home: Path, **more: str) -> dict[str, str]:
+    """That of a side: engines spill into the folder."""
+    spill = home / "spill"
+    spill.mkdir(parents=True, exist_ok=True)
+    return environment(SPARK_LOCAL_DIRS=str(spill), SPARK_LOCAL_IP="127.0.0.1", **more)
+
+
+def say(text: str) -> None:
+    """Tell people how far it is."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _compared(home: Path, inputs: Inputs, sides: Sequence[str]) -> Part:
     """Measure the sides one after another.
 
     Raises:
@@ -146,20 +147,47 @@ def _compared(home: Path, inputs: Inputs, sides: Sequence[str]) -> dict[str, Any
         measured[name] = side = _in_own_process(name, home, inputs)
         load.append(_load())
         say(f"{name}: {side.rows.rows:,} rows in {side.result.seconds:.1f} s, peak {side.peak_mb:,.0f} MB")
-    rows = {name: side.rows for name, side in measured.items()}
-    if len(set(rows.values())) > 1:
+    if len({side.rows for side in measured.values()}) > 1:
+        rows = {name: side.rows for name, side in measured.items()}
         raise BenchmarkFailed(f"The sides came to different rows, so one of them is wrong: {rows}")
-    baseline = measured.pop(PREDECESSOR, None)
+    return Part(
+        f"A day of {inputs.rows:,} rows in {inputs.outputs} transform outputs",
+        _lines(measured, inputs.rows),
+        ["Memory and CPU are of a side's process with all that it started."],
+        _details(measured, inputs, load),
+    )
+
+
+def _lines(measured: Mapping[str, _Side], rows: int) -> list[Line]:
+    """Two lines for each side, ours beside the predecessor's if it was measured."""
+    times = {
+        name: Line(name, side.result.seconds, side.ended.cpu_seconds, rows) for name, side in measured.items()
+    }
+    peaks = {
+        name: Line(f"{name}, peak memory", side.ended.peak_bytes / 1e6, rows=rows, unit="MB")
+        for name, side in measured.items()
+    }
+    if PREDECESSOR in measured:
+        for kind in (times, peaks):
+            for name in measured.keys() - {PREDECESSOR}:
+                kind[name] = kind[name].compared(kind[PREDECESSOR], "its predecessor's shape on the JVM")
+    return [kind[name] for name in measured for kind in (times, peaks)]
+
+
+def _details(measured: Mapping[str, _Side], inputs: Inputs, load: Sequence[float]) -> dict[str, Any]:
+    """The line of JSON."""
+    ours = {name: side for name, side in measured.items() if name != PREDECESSOR}
+    baseline = measured.get(PREDECESSOR)
     return {
         "rows": inputs.rows,
         "outputs": inputs.outputs,
-        "rows_out": next(iter(rows.values())).rows,
-        "equal_rows": True if len(rows) > 1 else None,
-        "ours": {name: side.figures for name, side in measured.items()},
+        "rows_out": next(iter(measured.values())).rows.rows,
+        "equal_rows": True if len(measured) > 1 else None,
+        "ours": {name: side.figures for name, side in ours.items()},
         "predecessor": baseline and baseline.figures,
         "ratio": {
             name: round(baseline.result.seconds / side.result.seconds, 2)
-            for name, side in measured.items()
+            for name, side in ours.items()
             if baseline
         },
         "cores": os.cpu_count(),
@@ -169,9 +197,9 @@ def _compared(home: Path, inputs: Inputs, sides: Sequence[str]) -> dict[str, Any
 
 def _in_own_process(name: str, home: Path, inputs: Inputs) -> _Side:
     remove_outputs(home)
-    command = [sys.executable, "-m", "scripts.benchmarks.dwh_filter", "--measure", name, "--home", str(home)]
-    command += ["--rows", str(inputs.rows), "--outputs", str(inputs.outputs)]
-    ended = run(command, environment(home), home / f"{name}.log")
+    command = [sys.executable, "-m", "scripts.benchmarks.dwh_side", name, str(home)]
+    command += [str(inputs.rows), str(inputs.outputs)]
+    ended = run(command, engine_environment(home), home / f"{name}.log")
     result = Run.from_json(ended.output)
     return _Side(result, ended, fingerprint(Path(result.folder)))
 
@@ -182,5 +210,4 @@ def _load() -> float:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    FilterSuite().run_as_program()

@@ -1,20 +1,25 @@
-"""What a part of a benchmark measured, line by line, and the clocks and the table for it.
+"""What a part of a benchmark measured, line by line, and the clock for it.
 
-Not here: what is measured, and against what.
+Not here: what is measured and against what, the targets (`targets`), and how it is shown (`outcomes`).
 """
 
 import json
-import resource
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Self
-
-from rich.table import Column, Table
 
 
 class BenchmarkFailed(Exception):
     """What was measured is not worth a number: a result is wrong, or a command failed."""
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had; `ru_maxrss` would count that of its parent too."""
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(kilobytes) * 1024
 
 
 class Stopwatch:
@@ -35,53 +40,44 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One measured thing.
+    """One measured thing: seconds of wall time, or an amount of another unit, the less the better.
 
-    `rows` counts what went through, `unit` names it. A target is the most `seconds` or the least rows
-    `per_second`. `ratio` says how many times the rows per second of the line `against` it has.
+    `rows` counts what went through, `of` names it. `baseline` is the value of what this one is compared
+    `against`, in the same unit and for as many rows.
     """
 
     name: str
-    wall: float
-    cpu: float
+    value: float
+    cpu: float | None = None
     rows: int = 0
-    unit: str = "rows"
-    seconds: float | None = None
-    per_second: float | None = None
-    ratio: float | None = None
+    of: str = "rows"
+    unit: str = "s"
+    baseline: float | None = None
     against: str = ""
 
-    @property
-    def rate(self) -> float:
-        """Rows per second."""
-        return self.rows / self.wall
-
-    def compared(self, baseline: "Line", against: str) -> "Line":
-        """The same line with its ratio to another one."""
-        return Line(**{**asdict(self), "ratio": self.rate / baseline.rate, "against": against})
+    def compared(self, other: "Line", against: str) -> "Line":
+        """The same line beside another one, whose seconds count for as many rows as went through this one."""
+        scale = self.rows / other.rows if self.rows and other.rows else 1.0
+        return replace(self, baseline=other.value * scale, against=against)
 
     @property
-    def target(self) -> str:
-        """The target as text; empty without one."""
-        if self.seconds is not None:
-            return f"<= {self.seconds:g} s"
-        return "" if self.per_second is None else f">= {self.per_second:,.0f}/s"
-
-    @property
-    def is_met(self) -> bool:
-        """Whether the target is met; true without one."""
-        is_fast = self.seconds is None or self.wall <= self.seconds
-        return is_fast and (self.per_second is None or self.rate >= self.per_second)
+    def ratio(self) -> float | None:
+        """How many times better than the baseline it is; below 1 it is worse."""
+        return None if self.baseline is None else self.baseline / self.value
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one process measured, and the peak of its memory. `notes` are sentences under the table."""
+    """What one process measured, and the peak of its memory; 0 where others were measured than itself.
+
+    `notes` are sentences under the table, `details` what a program prints that reads it.
+    """
 
     title: str
     lines: Sequence[Line]
     notes: Sequence[str] = ()
-    peak_bytes: int = field(default_factory=lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    peak_bytes: int = field(default_factory=peak_bytes)
 
     def to_json(self) -> str:
         """The part as another process reads it."""
@@ -92,37 +88,3 @@ class Part:
         """The part that another process wrote."""
         values: dict[str, Any] = json.loads(text)
         return cls(**{**values, "lines": [Line(**line) for line in values["lines"]]})
-
-
-def table_of(part: Part, load: Sequence[float], *, is_full_size: bool) -> Table:
-    """The part as a table. Targets are for the full size, so with less of it none is met or missed."""
-    table = Table(
-        "measured",
-        *(Column(name, justify="right") for name in ("wall s", "CPU s", "rows", "rows/s", "target")),
-        "met",
-        Column("ratio", justify="right"),
-        title=(
-            f"{part.title}; peak memory {part.peak_bytes / 1e9:.2f} GB, "
-            f"load average {load[0]:.1f} before and {load[1]:.1f} after"
-        ),
-    )
-    for line in part.lines:
-        table.add_row(
-            line.name,
-            f"{line.wall:.3f}",
-            f"{line.cpu:.3f}",
-            f"{line.rows:,} {line.unit}" if line.rows else "",
-            f"{line.rate:,.0f}" if line.rows else "",
-            line.target,
-            _verdict(line, is_full_size=is_full_size),
-            "" if line.ratio is None else f"{line.ratio:,.1f}x {line.against}",
-        )
-    return table
-
-
-def _verdict(line: Line, *, is_full_size: bool) -> str:
-    if not line.target:
-        return ""
-    if not is_full_size:
-        return "not full size"
-    return "yes" if line.is_met else "NO"

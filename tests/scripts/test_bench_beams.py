@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 from scripts.benchmarks import beams_case
-from scripts.benchmarks.beams import main
+from scripts.benchmarks.beams import BeamsSuite
 from scripts.benchmarks.lines import BenchmarkFailed
 from scripts.sample_data.beams import SampleCase, corrupted
 
@@ -16,7 +16,7 @@ INSTALL = ".venv/bin/python -m pip install --no-deps --require-hashes -r require
 
 
 def test_a_part_of_less_than_full_size_meets_and_misses_no_target(capsys):
-    assert main(["--only", "tick", "--share", "0.003"]) == 0
+    assert BeamsSuite().main(["--only", "tick", "--share", "0.003"]) == 0
     shown = capsys.readouterr().out
     assert "150 files" in shown
     assert shown.count("not full size") == 1
@@ -25,7 +25,7 @@ def test_a_part_of_less_than_full_size_meets_and_misses_no_target(capsys):
 @pytest.mark.parametrize("arguments", [["--share", "0"], ["--share", "2"], ["--only", "nothing"]])
 def test_a_wrong_argument_is_refused(arguments, capsys):
     with pytest.raises(SystemExit) as raised:
-        main(arguments)
+        BeamsSuite().main(arguments)
     assert raised.value.code == 2
     assert "usage" in capsys.readouterr().err
 
@@ -50,7 +50,7 @@ def test_a_case_is_measured_from_its_manifest_to_its_report(
         "check_beam_field QA0001|3",
         "report_beam_case QA0001",
     ]
-    assert part.lines[0].wall == pytest.approx(sum(line.wall for line in part.lines[1:]))
+    assert part.lines[0].value == pytest.approx(sum(line.value for line in part.lines[1:]))
 
 
 def test_a_run_that_fails_is_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

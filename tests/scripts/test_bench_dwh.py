@@ -12,9 +12,9 @@ import pytest
 from scripts.benchmarks import dwh_cluster, dwh_filter, dwh_predecessor
 from scripts.benchmarks.dwh_inputs import DAY, TRANSFORMED, Inputs, remove_outputs, write_inputs
 from scripts.benchmarks.dwh_ours import run_ours
-from scripts.benchmarks.dwh_processes import environment, run
 from scripts.benchmarks.dwh_rows import fingerprint
 from scripts.benchmarks.lines import BenchmarkFailed
+from scripts.benchmarks.processes import environment, run
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def one_line(text: str) -> dict:
 
 def test_ours_on_sail_is_measured_and_comes_to_one_row_for_each_key(tmp_path, capsys):
     arguments = ["--rows", "20000", "--engine", "sail", "--no-predecessor", "--home", str(tmp_path / "home")]
-    assert dwh_filter.main(arguments) == 0
+    assert dwh_filter.FilterSuite().main(arguments) == 0
     shown = capsys.readouterr()
     line = one_line(shown.out)
     keys = input_rows(tmp_path / "home")["data"].struct.field("mediaid")
@@ -64,7 +64,7 @@ def test_ours_on_sail_is_measured_and_comes_to_one_row_for_each_key(tmp_path, ca
 
 @pytest.mark.services
 def test_both_engines_and_the_predecessor_come_to_equal_rows_and_nothing_is_left(capsys, temporary, java):
-    assert dwh_filter.main(["--rows", "3000", "--outputs", "2"]) == 0
+    assert dwh_filter.FilterSuite().main(["--rows", "3000", "--outputs", "2"]) == 0
     line = one_line(capsys.readouterr().out)
     assert line["equal_rows"] is True
     assert set(line["ours"]) == set(line["ratio"]) == {"sail", "jvm"}
@@ -95,7 +95,10 @@ def test_the_predecessor_loses_nothing_that_ours_keeps(tmp_path, java):
 @pytest.mark.services
 def test_the_day_runs_on_a_cluster_both_ways_and_comes_to_the_rows_of_one_machine(capsys, temporary, java):
     assert (
-        dwh_cluster.main(["--rows", "3000", *(f"--way={way}" for way in ("sail", "submit", "connect"))]) == 0
+        dwh_cluster.ClusterSuite().main(
+            ["--rows", "3000", *(f"--way={way}" for way in ("sail", "submit", "connect"))]
+        )
+        == 0
     )
     line = one_line(capsys.readouterr().out)
     assert line["equal_rows"] is True
@@ -121,7 +124,10 @@ def test_other_rows_end_the_benchmark(tmp_path, monkeypatch, capsys):
         )
 
     monkeypatch.setattr(dwh_filter, "_in_own_process", measured)
-    assert dwh_filter.main(["--rows", "30", "--no-predecessor", "--home", str(tmp_path / "home")]) == 1
+    assert (
+        dwh_filter.FilterSuite().main(["--rows", "30", "--no-predecessor", "--home", str(tmp_path / "home")])
+        == 1
+    )
     shown = capsys.readouterr()
     assert "different rows" in shown.err
     assert not shown.out
@@ -186,7 +192,7 @@ def test_inputs_have_null_keys_rows_that_come_twice_and_duplicates_across_runs(t
 @pytest.mark.parametrize(("rows", "outputs"), [(2, 3), (10, 0), (10, -1), (0, 1), (100, 25)])
 def test_inputs_without_a_row_in_an_output_are_wrong_usage(rows, outputs, capsys):
     with pytest.raises(SystemExit) as ended:
-        dwh_filter.main(["--rows", str(rows), "--outputs", str(outputs)])
+        dwh_filter.FilterSuite().main(["--rows", str(rows), "--outputs", str(outputs)])
     assert ended.value.code == 2
     assert "give 1 to 24 outputs" in capsys.readouterr().err
 
@@ -195,7 +201,7 @@ def test_a_folder_with_files_of_somebody_else_is_refused_and_not_touched(tmp_pat
     foreign = tmp_path / "home" / "storage"
     foreign.parent.mkdir()
     foreign.write_text("precious")
-    assert dwh_filter.main(["--rows", "30", "--home", str(foreign.parent)]) == 1
+    assert dwh_filter.FilterSuite().main(["--rows", "30", "--home", str(foreign.parent)]) == 1
     assert "did not write" in capsys.readouterr().err
     assert foreign.read_text() == "precious"
 
@@ -214,7 +220,7 @@ def test_outputs_are_removed_and_inputs_stay(tmp_path):
 def test_the_memory_of_a_process_is_that_of_all_it_started(tmp_path):
     held = "import time; held = bytearray(200_000_000); time.sleep(1)"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {held!r}]); print('done')"
-    ended = run([sys.executable, "-c", parent], environment(tmp_path), tmp_path / "parent.log")
+    ended = run([sys.executable, "-c", parent], environment(), tmp_path / "parent.log")
     assert ended.output == "done\n"
     assert 200_000_000 < ended.peak_bytes < 400_000_000
     assert ended.cpu_seconds > 0
@@ -222,6 +228,6 @@ def test_the_memory_of_a_process_is_that_of_all_it_started(tmp_path):
 
 def test_a_part_that_fails_ends_the_benchmark_and_shows_what_it_said(tmp_path, capsys):
     command = [sys.executable, "-c", "import sys; print('out'); sys.exit('the reason')"]
-    with pytest.raises(BenchmarkFailed, match="part ended with exit code 1"):
-        run(command, environment(tmp_path), tmp_path / "part.log")
+    with pytest.raises(BenchmarkFailed, match="part ended with exit code 1: the reason"):
+        run(command, environment(), tmp_path / "part.log")
     assert capsys.readouterr().err.splitlines() == ["out", "the reason"]
