@@ -11,17 +11,8 @@ from dagster_pipes import PipesMetadataRawValue, PipesMetadataValue
 
 from assets.dwh.job_settings import text_argument
 from assets.dwh.registry import RegisteredJob
-from assets.dwh.reports import (
-    OTHER_PARTITIONS,
-    Claim,
-    Document,
-    Fact,
-    Facts,
-    Markdown,
-    Report,
-    Scalar,
-    Table,
-)
+from assets.dwh.reports import OTHER_PARTITIONS, Claim, Report
+from assets.facts import Document, Fact, Facts, Markdown, Scalar, Table
 from resources.compute.payload import Payload, typed
 from scripts.dwh_runs import failures_published
 
@@ -75,7 +66,7 @@ def tell(payload: Payload, report: Report) -> None:
 
 
 def metadata(facts: Facts) -> dict[str, PipesMetadataRawValue | PipesMetadataValue]:
-    """Facts as metadata in messages: the same that `assets.dwh.steps.metadata_value` makes of them."""
+    """Facts as metadata in messages: the same that `assets.metadata` makes of them."""
     return {name: metadata_value(fact) for name, fact in facts.items()}
 
 

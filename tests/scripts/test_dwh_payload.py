@@ -11,9 +11,10 @@ from assets.dwh.checks import PROMOTION_CHECKS, PROMOTIONS
 from assets.dwh.metrics import PROMOTIONS_LOADED, JobRun, metrics_of
 from assets.dwh.partitions import local_days
 from assets.dwh.registry import REGISTRY
-from assets.dwh.reports import OTHER_PARTITIONS, Claim, Document, Markdown, Report, Table
+from assets.dwh.reports import OTHER_PARTITIONS, Claim, Report
 from assets.dwh.stages.promoting import ExtractRefused
 from assets.dwh.steps import Results, recorded
+from assets.facts import Document, Markdown, Table
 from resources.compute.payload import Payload, open_payload
 from scripts.dwh_payload import run_reported, tell
 
