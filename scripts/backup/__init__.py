@@ -2,7 +2,7 @@
 
     __main__     the command line: options, exit codes, what people and programs are told
     contents     what of a home belongs into a backup, and in which order it is copied
-    databases    SQLite and DuckDB files, each copied the way it stays whole under a writer
+    warehouses   DuckDB files, held still while they are copied
     manifest     what is in a backup, with the SHA-256 of every file
     containers   the two forms: a `.tar.zst` file, and a folder
     creation     from a home to a backup

@@ -13,12 +13,13 @@ from typing import Final
 import yaml
 
 from assets.failures import PermanentFailure, TransientFailure
+from resources.ledger import copy_database
 from scripts.backup import contents
 from scripts.backup.containers import ARCHIVE_SUFFIX, Writer, writer
 from scripts.backup.contents import DAGSTER, WAREHOUSE_LOG, Source, Turn
-from scripts.backup.databases import copy_sqlite, still_warehouse
 from scripts.backup.manifest import Manifest, StoredFile
 from scripts.backup.unfinished import AlreadyThere, publish, unfinished
+from scripts.backup.warehouses import still_warehouse
 
 _PASSES: Final = 20
 """Listings in search of files that came during the copy; each has less to copy than the one before."""
@@ -83,7 +84,7 @@ class Creation:
             raise FileNotFoundError
         copy = self.staged / "database"
         try:
-            copy_sqlite(source.file, copy)
+            copy_database(source.file, copy)
             modified = source.file.stat().st_mtime
             os.utime(copy, (modified, modified))
             self._add(source.path, copy)
