@@ -8,7 +8,7 @@
 - `beams/`: `python -m scripts.beams`, cases and beams by hand; `beam_watcher`: their sensors, without a UI;
   `beam_runs`: what the sensor asks for, run in this process
 - `terminal/`: how the command lines of several pipelines answer; `single_copy`: one process of a kind at a
-  time; `process_groups`: a command ended with all that comes from it
+  time; `process_groups`: a command ended with all that comes from it; `whole_file`: no half of a file
 - `dev`: the web UI and the daemon on this machine; `dagster_home`: where its Dagster instance lives;
   `web_address`: where its web UI is
 - `demo`: the pipelines from one end to the other on sample data, each in a module of `demos/`

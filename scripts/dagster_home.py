@@ -4,13 +4,13 @@ What the instance is set to: `deploy/dagster.yaml`. Where everything else lies: 
 """
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from zipfile import Path as ZipPath
 
 from resources.home import quintet_home
+from scripts.whole_file import whole_file
 
 ROOT = Path(__file__).resolve().parents[1]
 # On a platform the code is a zip, from which Python imports as from a folder.
@@ -32,7 +32,9 @@ def prepare_dagster_home(environ: Mapping[str, str]) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     settings = home / "dagster.yaml"
     if not settings.exists():
-        _copy_whole(SHIPPED_SETTINGS, settings)
+        # Whole, for a process that starts at the same moment.
+        with whole_file(settings) as copy:
+            copy.write_bytes(SHIPPED_SETTINGS.read_bytes())
     return home
 
 
@@ -48,12 +50,3 @@ def named_dagster_home(home: Path) -> Iterator[None]:
             del os.environ["DAGSTER_HOME"]
         else:
             os.environ["DAGSTER_HOME"] = before
-
-
-def _copy_whole(source: Path | ZipPath, target: Path) -> None:
-    """Copy by rename, so that a process starting at the same moment never reads half a file."""
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    with os.fdopen(descriptor, "wb") as copy:
-        copy.write(source.read_bytes())
-    Path(name).chmod(0o644)
-    Path(name).replace(target)

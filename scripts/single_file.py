@@ -1,7 +1,6 @@
 """One local vendor file to one local training table: the month's own code on a store of two files."""
 
 import hashlib
-import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from assets.market.month import MonthOutcome, MonthRequest, make_month
 from assets.market.months import FIRST_MONTH, RAW_PREFIX, month_of_raw_key, raw_key, training_table_key
 from assets.market.recipe import Recipe
 from assets.market.session_calendar import CHICAGO
+from scripts.whole_file import whole_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class _TwoFiles:
 
     def put_bytes(self, bucket: str, key: str, data: bytes) -> _StoredFile:
         if key == training_table_key(self._month):
-            _replace(self._output, data)
+            with whole_file(self._output) as unfinished:
+                unfinished.write_bytes(data)
         return self._stored(data)
 
     def uri(self, bucket: str, key: str) -> str:
@@ -77,16 +78,3 @@ def _month_of_middle_bar(data: bytes, name: str) -> str:
         raise PermanentFailure(f"{name}: the file holds no bar at all; download it again")
     middle = int(records["ts_event"][len(records) // 2])
     return datetime.fromtimestamp(middle // 1_000_000_000, CHICAGO).strftime("%Y-%m")
-
-
-def _replace(target: Path, data: bytes) -> None:
-    """Write by rename, so that no reader sees half a table."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-        temporary = Path(file.name)
-    try:
-        temporary.write_bytes(data)
-        temporary.chmod(0o644)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

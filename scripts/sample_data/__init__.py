@@ -1,6 +1,6 @@
 """Realistic, deterministic inputs for every pipeline: `python -m scripts.sample_data <pipeline>`.
 
-- `__main__`: the command; one sub-command per pipeline
+- `__main__`: the command; one sub-command per pipeline; `arguments`: what several of them take
 - `aim`: all inputs of the aim pipeline under a local root; its `write_inputs` serves tests and benchmarks
 - `aim_shop`: what these inputs speak of, at one scale, made of `aim_vehicles`, `aim_fitments` (sizes and
   CAMs) and `aim_products`

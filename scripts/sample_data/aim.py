@@ -8,7 +8,6 @@ Not here: what is in the files (`aim_shop`, `aim_products`, `aim_sales`, `aim_ru
 """
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -25,6 +24,8 @@ from assets.aim.settings import Settings
 from resources.home import quintet_home
 from scripts.sample_data import aim_events, aim_products, aim_runlist, aim_sales, aim_vehicles
 from scripts.sample_data.aim_shop import SCALES, Scale, Shop, shop_of
+from scripts.sample_data.arguments import date_from, whole_number
+from scripts.whole_file import whole_file
 
 SUMMARY: Final = "feeds, runlist, reference files and GA4 events of a shop for tyres"
 
@@ -128,20 +129,13 @@ def _with_slip(rows: pl.DataFrame, **cell: str) -> pl.DataFrame:
 
 def _write(path: Path, file: _File) -> Written:
     began = time.perf_counter()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     rows = 0
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(f"{file.header}\n".encode() if file.header else b"")
-            for frame in file.frames():
-                frame.write_csv(stream, include_header=False, quote_style=file.quote_style)
-                rows += frame.height
-        size = temporary.stat().st_size
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return Written(path, rows, size, time.perf_counter() - began)
+    with whole_file(path) as unfinished, unfinished.open("wb") as stream:
+        stream.write(f"{file.header}\n".encode() if file.header else b"")
+        for frame in file.frames():
+            frame.write_csv(stream, include_header=False, quote_style=file.quote_style)
+            rows += frame.height
+    return Written(path, rows, path.stat().st_size, time.perf_counter() - began)
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -149,7 +143,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.description = f"Write {SUMMARY}. Numbers that are not given are those of the size."
     parser.add_argument(
         "--date",
-        type=_date_argument,
+        type=date_from(_FIRST_DATE, "first run date"),
         default=_DEFAULT_DATE,
         metavar="YYYY-MM-DD",
         help=f"run date (default: {_DEFAULT_DATE})",
@@ -158,10 +152,8 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--size", choices=SCALES, default="small", help="numbers of all kinds (default: small)"
     )
     for field in fields(Scale):
-        parser.add_argument(f"--{field.name}", type=_number_argument, metavar="N", help=_HELP[field.name])
-    parser.add_argument(
-        "--seed", type=_number_argument, default=0, metavar="N", help="another shop (default: 0)"
-    )
+        parser.add_argument(f"--{field.name}", type=whole_number, metavar="N", help=_HELP[field.name])
+    parser.add_argument("--seed", type=whole_number, default=0, metavar="N", help="another shop (default: 0)")
     parser.add_argument(
         "--only", choices=PARTS, action="append", help="write these files only, repeatable (default: all)"
     )
@@ -203,21 +195,3 @@ def _run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 
 def _print(file: Written) -> None:
     print(f"{file.path}: {file.rows:,} rows, {file.bytes:,} bytes, {file.seconds:.1f} s", flush=True)
-
-
-def _date_argument(text: str) -> date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no date; give it as YYYY-MM-DD") from None
-    if day < _FIRST_DATE:
-        raise argparse.ArgumentTypeError(
-            f"{day} lies before {_FIRST_DATE}, the first run date; give a later one"
-        )
-    return day
-
-
-def _number_argument(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number; give a whole number from 0 on")
-    return int(text)

@@ -20,6 +20,7 @@ from typing import Final
 from assets.dwh.days import prefix_of
 from assets.dwh.paths import Location, RawImages, RawPromotions
 from resources.home import quintet_home
+from scripts.sample_data.arguments import date_from, whole_number
 from scripts.sample_data.dwh_expected import Expected, expected, expected_of
 from scripts.sample_data.dwh_lines import contents, raw_lines
 from scripts.sample_data.dwh_promotions import promotions
@@ -155,23 +156,23 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.description = f"Write {SUMMARY}. Numbers that are not given are those of the size."
     parser.add_argument(
         "--day",
-        type=_day_argument,
+        type=date_from(_FIRST_DAY, "first day"),
         default=_DEFAULT_DAY,
         metavar="YYYY-MM-DD",
         help=f"first local day (default: {_DEFAULT_DAY}, when summer time begins)",
     )
     parser.add_argument(
         "--days",
-        type=_number_argument,
+        type=whole_number,
         default=1,
         metavar="N",
         help="how many days, one after the other (default: 1)",
     )
     parser.add_argument("--size", choices=SIZES, default="small", help="numbers of a day (default: small)")
-    parser.add_argument("--rows", type=_number_argument, metavar="N", help="records of a day")
-    parser.add_argument("--promotions", type=_number_argument, metavar="N", help="promotions of a day")
+    parser.add_argument("--rows", type=whole_number, metavar="N", help="records of a day")
+    parser.add_argument("--promotions", type=whole_number, metavar="N", help="promotions of a day")
     parser.add_argument(
-        "--seed", type=_number_argument, default=0, metavar="N", help="other records (default: 0)"
+        "--seed", type=whole_number, default=0, metavar="N", help="other records (default: 0)"
     )
     parser.add_argument(
         "--out",
@@ -206,19 +207,3 @@ def _print(written: Written) -> None:
         f"{written.seconds:.1f} s",
         flush=True,
     )
-
-
-def _day_argument(text: str) -> date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no date; give it as YYYY-MM-DD") from None
-    if day < _FIRST_DAY:
-        raise argparse.ArgumentTypeError(f"{day} lies before {_FIRST_DAY}, the first day; give a later one")
-    return day
-
-
-def _number_argument(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number; give a whole number from 0 on")
-    return int(text)

@@ -7,7 +7,6 @@ Not here: what the bars look like (`market_bars`) and the file format (`dbn_writ
 """
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
@@ -17,10 +16,12 @@ import numpy as np
 
 from assets.market.months import BUCKET, FIRST_MONTH, Month, months_between, raw_key
 from resources.home import quintet_home
+from scripts.sample_data.arguments import whole_number
 from scripts.sample_data.dbn_writer import compress, encode
 from scripts.sample_data.market_bars import Size, month_records
 from scripts.sample_data.market_contracts import mappings_of
 from scripts.sample_data.market_hours import utc_bounds
+from scripts.whole_file import whole_file
 
 SUMMARY: Final = "vendor files of 1-second E-mini bars, one per month"
 
@@ -56,7 +57,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--size", choices=["full", "small"], default="small", help="records (default: small)")
     parser.add_argument(
-        "--seed", type=_seed_argument, default=0, metavar="N", help="another market (default: 0)"
+        "--seed", type=whole_number, default=0, metavar="N", help="another market (default: 0)"
     )
     parser.add_argument(
         "--out",
@@ -89,7 +90,8 @@ def _write_months(arguments: argparse.Namespace, months: list[Month]) -> int:
         records = month_records(month, size=arguments.size, seed=arguments.seed)
         data = _encoded(month, records)
         try:
-            _replace(path, data)
+            with whole_file(path) as unfinished:
+                unfinished.write_bytes(data)
         except OSError as error:
             print(f"{path}: not written ({error}); choose another folder with --out", file=sys.stderr)
             exit_code = 1
@@ -104,17 +106,6 @@ def _encoded(month: Month, records: np.ndarray) -> bytes:
     return compress(encode(records, mappings_of(month), start=start, end=end))
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _sample_month(text: str) -> Month:
     month = Month.parse(text)
     if month < Month.parse(FIRST_MONTH):
@@ -127,9 +118,3 @@ def _month_argument(text: str) -> Month:
         return _sample_month(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _seed_argument(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is not a seed; give a whole number from 0 on")
-    return int(text)

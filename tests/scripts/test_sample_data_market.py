@@ -342,7 +342,7 @@ def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing_behind(
         (["market", "--month", "2010-06"], "2010-06 lies before 2010-07"),
         (["market", "--start", "2025-02", "--end", "2025-01"], "--start 2025-02 lies after --end 2025-01"),
         (["market", "--month", "2025-01", "--end", "2025-02"], "leave out --start and --end"),
-        (["market", "--seed", "-1"], "'-1' is not a seed"),
+        (["market", "--seed", "-1"], "'-1' is not a number"),
         (["market", "--size", "huge"], "invalid choice: 'huge'"),
         (["lottery"], "invalid choice: 'lottery'"),
         ([], "required"),
