@@ -3,6 +3,7 @@
     session         Spark: the resource, and the session of one run
     engines         what each engine needs to start, and what is missing where it cannot
     sail_server     the server of the engine sail, in a child process
+    retries         which failed calls to it are made again
     files           EngineFiles: stored objects that an engine reads, files of an engine that become objects
 
 Every engine runs the same DataFrame code: `sail` (in a child process, no Java), `jvm` (`local[*]`, or the

@@ -55,10 +55,9 @@ def sail_session() -> Iterator["SparkSession"]:
     except SailGone as gone:
         raise SparkMissing(f"{gone}; its reason is on standard error. Or use the engine jvm") from gone
     with connect_session(f"sc://127.0.0.1:{port}") as session:
-        from pyspark.sql.connect.client.retries import DefaultPolicy
+        from resources.spark import retries
 
-        # A server of this machine that is gone does not come back: 4 s of tries instead of 10 minutes.
-        session.client.set_retry_policies([DefaultPolicy(max_retries=4)])
+        session.client.set_retry_policies(retries.of_this_machine())
         yield session
 
 

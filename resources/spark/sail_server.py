@@ -1,19 +1,19 @@
 """Sail, the Spark engine without Java: a server in a child process, for as long as this process lives.
 
-It was inside this process, which takes 0.2 s less. But what native code of an engine does wrong there (a
-segmentation fault in one of its threads, an answer whose bytes are no message: each once in some hundred
-thousand sessions with Sail 0.7.2) happens to the run itself. A server that is gone is started again for the
-next session.
-
-Run as a program, this file is that server.
+It was inside this process, which takes 0.2 s less. But what native code of an engine does wrong there (Sail
+0.7.2 overran the stack of one of its threads, once in some hundred thousand sessions) happens to the run
+itself. A server that is gone is started again for the next session.
 """
 
 import atexit
+import inspect
 import os
-import signal
 import subprocess
 import sys
 from typing import Final
+
+NAME: Final = "quintet-sail-server"
+"""The last argument of the child process, by which it is found among others."""
 
 _SECONDS_TO_END: Final = 10.0
 
@@ -49,7 +49,8 @@ class SailServer:
     def _start(self) -> None:
         self.stop()
         process = subprocess.Popen(
-            [sys.executable, "-P", __file__],
+            # As text: on a platform this module is in an archive; by name its package would take 1 s more.
+            [sys.executable, "-P", "-c", f"{inspect.getsource(_serve)}\n_serve()", NAME],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -67,6 +68,11 @@ class SailServer:
 
 
 def _serve() -> None:
+    """What the child process runs; it is there without the rest of this module."""
+    import os
+    import signal
+    import sys
+
     from pysail.spark import SparkConnectServer
 
     # Ctrl-C reaches the whole group. It is the run that ends then, and the server after it.
@@ -86,6 +92,3 @@ def _serve() -> None:
 
 SAIL: Final = SailServer()
 atexit.register(SAIL.stop)
-
-if __name__ == "__main__":
-    _serve()

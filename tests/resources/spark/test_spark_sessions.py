@@ -14,7 +14,7 @@ import pytest
 
 from resources.deployments import resources_for
 from resources.spark import Spark, SparkMissing
-from resources.spark.sail_server import SailServer
+from resources.spark.sail_server import NAME, SailServer
 
 
 def rows_and_settings(spark: Spark) -> tuple[int, str, str]:
@@ -67,7 +67,7 @@ def test_sessions_of_one_process_share_nothing(tmp_path: Path):
 def servers() -> list[psutil.Process]:
     """The Sail servers of this process."""
     children = psutil.Process().children()
-    return [child for child in children if any(word.endswith("sail_server.py") for word in child.cmdline())]
+    return [child for child in children if NAME in child.cmdline()]
 
 
 def test_a_server_that_died_is_started_again_for_the_next_session(tmp_path: Path):
