@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from definitions import build_defs
 from tests.assets.dwh.dwh_deployments import (
     EVERY,
     FILTERED,
@@ -28,6 +27,7 @@ from tests.services.dwh_clouds import (
     Cloud,
     comparable,
     connect_server,
+    definitions_of_now,
     documents,
     layout,
     opened_cloud,
@@ -244,4 +244,4 @@ def test_a_swap_whose_answer_is_lost_is_a_success(
 
 def anew(deployment: str, cloud: Cloud) -> Cloud:
     """The same cloud for a client that reads its endpoint now."""
-    return replace(cloud, defs=build_defs(deployment=deployment))
+    return replace(cloud, defs=definitions_of_now(deployment))

@@ -28,7 +28,7 @@ RECENT_DAY = str(datetime.now(ZoneInfo("America/Los_Angeles")).date() - timedelt
 CASE, NEXT_CASE = "QA0001", "QA0002"
 FIELD = f"{CASE}|1"
 JOB = "papers"
-JOBS = (JOB, "dumb_money_live", "filings", "inbox", "package_releases", "site_pages")
+OTHER_JOBS = ("dumb_money_live", "filings", "inbox", "package_releases", "site_pages")
 # Looks on request only; its sensor drains what was found.
 BACKFILL_JOB = "calendar_backfill"
 ITEM = "oai-arxiv-org-9999-00001-d4be2a6ef38557fd"
@@ -230,8 +230,10 @@ ASKED_FOR: Final[dict[str, set[tuple[str, str | None]]]] = {
     },
     **{
         f"discovery_{job}_sensor": {(f"discovery_{job}_discover", None), (f"discovery_{job}_drain", None)}
-        for job in JOBS
+        for job in OTHER_JOBS
     },
+    # A test may have looked for this one's items by hand: it is due tomorrow then.
+    f"discovery_{JOB}_sensor": {(f"discovery_{JOB}_drain", None)},
     f"discovery_{BACKFILL_JOB}_sensor": {(f"discovery_{BACKFILL_JOB}_drain", None)},
 }
 """Job and partition of the runs that each sensor has to ask for, once its input is there."""
