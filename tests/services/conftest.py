@@ -1,8 +1,9 @@
 """Real servers for the tests of this tier, on free ports of 127.0.0.1, stopped by their own handles.
 
 `s3_server` and `gcs_server` are empty at the beginning of each test and set what their clients read from the
-environment; `s3_store` and `gcs_store` are an object store on each, with the bucket `BUCKET`. `local_store`
-and `folder_store` are the two in directories.
+environment (also Sail, which reads it when it starts and is stopped for that); `s3_store` and `gcs_store`
+are an object store on each, with the bucket `BUCKET`. `local_store` and `folder_store` are the two in
+directories.
 """
 
 import re
@@ -18,6 +19,7 @@ import httpx
 import pytest
 
 from resources.object_store import FolderObjectStore, LocalObjectStore, ObjectStore
+from resources.spark.sail_server import SAIL
 from tests.services.bigquery_server import bigquery_endpoint, bigquery_warehouse
 
 __all__ = ["bigquery_endpoint", "bigquery_warehouse"]  # Fixtures of this folder.
@@ -69,6 +71,7 @@ def s3_server(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    SAIL.stop()
     return moto_endpoint
 
 
@@ -145,6 +148,7 @@ def gcs_server(gcs_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs_endpoint)
     # The client (3.17) otherwise asks for the bucket's location in the background, to decorate traces.
     monkeypatch.setenv("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
+    SAIL.stop()
     return gcs_endpoint
 
 

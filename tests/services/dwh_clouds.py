@@ -21,7 +21,6 @@ import polars as pl
 from assets.dwh.paths import Location
 from definitions import build_defs
 from resources.object_store import ObjectStore
-from resources.spark.sail_server import SAIL
 from resources.warehouse import Warehouse
 from scripts.sample_data.dwh import SIZES, Size, write_inputs
 from tests.assets.dwh.dwh_deployments import DAY, key, place
@@ -94,17 +93,11 @@ def opened_cloud(
     deployment: str, inputs: Path, size: Size = SIZE, overrides: Mapping[str, object] | None = None
 ) -> Iterator[Cloud]:
     """The deployment with the sample day in its bucket, which has been made; `inputs` is a new folder."""
-    defs = definitions_of_now(deployment, overrides)
+    defs = build_defs(deployment=deployment, resource_overrides=overrides)
     store, warehouse = (_resource(defs, name) for name in ("object_store", "warehouse"))
     give_inputs(store, inputs, size)
     with dg.DagsterInstance.ephemeral() as instance:
         yield Cloud(defs, store, warehouse, instance)
-
-
-def definitions_of_now(deployment: str, overrides: Mapping[str, object] | None = None) -> dg.Definitions:
-    """The definitions for the environment as it is now, which the engine, too, gets when it starts."""
-    SAIL.stop()
-    return build_defs(deployment=deployment, resource_overrides=overrides)
 
 
 def give_inputs(store: ObjectStore, folder: Path, size: Size) -> None:

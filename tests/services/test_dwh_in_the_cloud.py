@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from definitions import build_defs
+from resources.spark.sail_server import SAIL
 from tests.assets.dwh.dwh_deployments import (
     EVERY,
     FILTERED,
@@ -27,7 +29,6 @@ from tests.services.dwh_clouds import (
     Cloud,
     comparable,
     connect_server,
-    definitions_of_now,
     documents,
     layout,
     opened_cloud,
@@ -157,7 +158,9 @@ def spoiled(
     with standing_before(endpoint) as proxy, patch.context() as inner:
         proxy.fault_of = fault_of
         inner.setenv(variable, proxy.url)
+        SAIL.stop()
         yield proxy
+    SAIL.stop()
 
 
 class FromThenOn:
@@ -244,4 +247,4 @@ def test_a_swap_whose_answer_is_lost_is_a_success(
 
 def anew(deployment: str, cloud: Cloud) -> Cloud:
     """The same cloud for a client that reads its endpoint now."""
-    return replace(cloud, defs=definitions_of_now(deployment))
+    return replace(cloud, defs=build_defs(deployment=deployment))

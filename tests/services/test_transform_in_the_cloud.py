@@ -8,7 +8,6 @@ import pytest
 
 from assets.dwh.frames.raw_lines import RawObjectUnreadable
 from resources.spark import Spark
-from resources.spark.sail_server import SAIL
 from tests.assets.dwh.raw_line_samples import line
 from tests.assets.dwh.transform_runs import DAY, MIDNIGHT
 from tests.assets.dwh.transform_workplaces import workplace_of
@@ -31,7 +30,6 @@ def variant(request):
 def workplace(request, variant, tmp_path):
     spark = Spark(work_folder=str(tmp_path / "work"))
     store = request.getfixturevalue(f"{variant}_store")
-    SAIL.stop()  # The engine reads the store, too, by the variables that it finds when it starts.
     with spark.session() as session, workplace_of(session, spark, store, BUCKET) as workplace:
         yield workplace
 
