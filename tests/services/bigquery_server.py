@@ -5,8 +5,10 @@ avoids it; what would stop it from starting is in `bigquery_endpoint`.
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, NoReturn
@@ -35,13 +37,22 @@ def bigquery_endpoint(missing_service: Callable[[str], NoReturn]) -> Iterator[st
         patch.setattr(DuckDBEngine, "_load_spatial", lambda engine: load_extension(engine, spatial))
         settings = Settings(rest_port=0, grpc_port=0, default_project_id=PROJECT, log_level=LogLevel.CRITICAL)
         server = EmulatorServer(settings)
-        root = logging.getLogger()
-        level, handlers = root.level, list(root.handlers)
-        with running(server):
-            # It takes over the root logger, and with it what other tests of this process listen to.
-            root.setLevel(level)
-            root.handlers[:] = handlers
+        with ExitStack() as stack:
+            with root_logger_kept():
+                stack.enter_context(running(server))
             yield server.rest_url
+
+
+@contextmanager
+def root_logger_kept() -> Iterator[None]:
+    """The emulator takes over the root logger, and with it what other tests of this process listen to."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.handlers[:] = handlers
 
 
 def load_extension(engine: Any, path: Path) -> None:
@@ -67,6 +78,10 @@ class running:  # noqa: N801 - read as `with running(server)`
             self.loop.close()
 
     def __enter__(self) -> None:
+        # The thread imports. What other tests left must not be collected in the middle of that: connections
+        # of SQLite complain on a foreign thread, with a traceback, for which Python 3.11 parses lines of code
+        # ("SystemError: AST constructor recursion depth mismatch", seen once).
+        gc.collect()
         self.thread.start()
         assert self.started.wait(START_SECONDS), "the BigQuery emulator did not start"
 
