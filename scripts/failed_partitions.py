@@ -34,13 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InstanceUnreadable as refusal:
         print(f"failed_partitions: {refusal}", file=sys.stderr)
         return WRONG
-    try:
-        if options.json:
-            output.print_json([_document(attempt) for attempt in attempts])
-        else:
-            output.print_view(_view(attempts))
-    except output.ReaderGone:
-        pass
+    output.print_answer([_document(attempt) for attempt in attempts], _view(attempts), as_json=options.json)
     return FAILED if attempts else DONE
 
 

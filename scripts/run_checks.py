@@ -82,13 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InstanceUnreadable, NoReport) as refusal:
         print(f"run_checks: {refusal}", file=sys.stderr)
         return WRONG
-    try:
-        if options.json:
-            output.print_json([asdict(report) for report in reports])
-        else:
-            output.print_view(part for report in reports for part in _view(report))
-    except output.ReaderGone:
-        pass
+    view = (part for report in reports for part in _view(report))
+    output.print_answer([asdict(report) for report in reports], view, as_json=options.json)
     holds = all(report.holds(warnings_allowed=options.warnings_allowed) for report in reports)
     return DONE if holds else FAILED
 

@@ -1,4 +1,4 @@
-"""One watcher at a time: a lock that ends with its process, beside the pid of whoever holds it.
+"""One process of a kind at a time: a lock that ends with its process, beside the pid of whoever holds it.
 
 The kernel lets go of the lock however the process ends, so what a killed one leaves behind is no obstacle.
 """

@@ -5,12 +5,11 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from resources.home import quintet_home
-from scripts.terminal.answers import DONE, exit_code
+from scripts.terminal.answers import DONE, carried_out, say
 
 if TYPE_CHECKING:
     from scripts.backup.manifest import Manifest
@@ -23,18 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command and return its exit code. Wrong usage ends in `SystemExit`, with 2."""
     options = _parser().parse_args(arguments)
     began = time.monotonic()
-    try:
-        # What libraries print is no answer.
-        with redirect_stdout(sys.stderr):
-            manifest = _carry_out(options)
-    except Exception as failure:
-        code = exit_code(failure)
-        if code is None:
-            raise
-        _say(str(failure))
-        return code
-    _show(options, manifest, time.monotonic() - began)
-    return DONE
+    return carried_out(
+        lambda: _carry_out(options), lambda manifest: _show(options, manifest, time.monotonic() - began)
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,7 +62,7 @@ def _carry_out(options: argparse.Namespace) -> "Manifest":
         home = quintet_home(os.environ)
         named = os.environ.get("DAGSTER_HOME", "").strip()
         dagster_home = Path(named).expanduser().absolute() if named else home / "dagster"
-        return create(home, dagster_home, options.target, os.environ, wait_s=options.wait, say=_say)
+        return create(home, dagster_home, options.target, os.environ, wait_s=options.wait, say=say)
     from scripts.backup.restoring import restore, verify
 
     if options.command == "verify":
@@ -80,8 +70,9 @@ def _carry_out(options: argparse.Namespace) -> "Manifest":
     return restore(options.source, options.into)
 
 
-def _show(options: argparse.Namespace, manifest: "Manifest", seconds: float) -> None:
-    from scripts.terminal.output import ReaderGone, print_json, write
+def _show(options: argparse.Namespace, manifest: "Manifest", seconds: float) -> int:
+    from scripts.terminal.layout import sentence
+    from scripts.terminal.output import print_answer
 
     place = (
         options.into if options.command == "restore" else getattr(options, "target", None) or options.source
@@ -101,24 +92,14 @@ def _show(options: argparse.Namespace, manifest: "Manifest", seconds: float) -> 
         "verify": f"{place} is whole:",
         "restore": f"{place} is a home of",
     }[options.command]
-    try:
-        if options.json:
-            print_json(document)
-        else:
-            write(
-                f"{done} {len(manifest.files):,} files, {size / 2**20:,.1f} MiB, of {manifest.created_at}; "
-                f"it took {seconds:.1f} s.\n"
-            )
-            if options.command == "restore":
-                write(f"Use it with QUINTET_HOME={place} and DAGSTER_HOME={place}/dagster.\n")
-    except ReaderGone:
-        pass
+    held = f"{len(manifest.files):,} files, {size / 2**20:,.1f} MiB, of {manifest.created_at}"
+    told = [f"{done} {held}; it took {seconds:.1f} s."]
+    if options.command == "restore":
+        told.append(f"Use it with QUINTET_HOME={place} and DAGSTER_HOME={place}/dagster.")
+    print_answer(document, map(sentence, told), as_json=options.json)
     for note in manifest.notes:
-        _say(note)
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
+        say(note)
+    return DONE
 
 
 if __name__ == "__main__":

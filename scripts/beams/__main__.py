@@ -7,13 +7,12 @@ import argparse
 import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from importlib import import_module
 from types import ModuleType
 from typing import Final
 
 from scripts.beams.desk import Desk
-from scripts.terminal.answers import DONE, FAILED, Answer, exit_code
+from scripts.terminal.answers import FAILED, Answer, carried_out, exit_code, say
 
 _PROGRAM: Final = "python -m scripts.beams"
 _COMMANDS: Final[Mapping[str, str]] = {
@@ -35,20 +34,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser_of(name, command).parse_args(words[1:])
     desk = Desk()
     for sentence in desk.unknown_variables:
-        _say(sentence)
-    try:
-        # What libraries print is no answer.
-        with redirect_stdout(sys.stderr):
-            desk.require_settings()
-            answer: Answer = command.carry_out(desk, options)
-    except Exception as failure:
-        code = _code_of(failure)
-        if code is None:
-            raise
-        _say(_sentence(failure))
-        return code
-    _show(command, answer, as_json=options.json)
-    return DONE
+        say(sentence)
+
+    def work() -> Answer:
+        desk.require_settings()
+        return command.carry_out(desk, options)
+
+    return carried_out(
+        work,
+        lambda answer: _show(command, answer, as_json=options.json),
+        code_of=_code_of,
+        sentence_of=_sentence,
+    )
 
 
 def _commands_parser() -> argparse.ArgumentParser:
@@ -93,23 +90,13 @@ def _sentence(failure: Exception) -> str:
     return str(failure)
 
 
-def _show(command: ModuleType, answer: Answer, *, as_json: bool) -> None:
-    from scripts.terminal.output import ReaderGone, print_json, print_view
+def _show(command: ModuleType, answer: Answer, *, as_json: bool) -> int:
+    from scripts.terminal.output import print_answer
 
-    try:
-        if as_json:
-            print_json(answer.document)
-        else:
-            print_view(command.view(answer))
-    except ReaderGone:
-        pass
+    print_answer(answer.document, command.view(answer), as_json=as_json)
     for note in answer.notes:
-        _say(note)
-
-
-def _say(sentence: str) -> None:
-    """Tell the person who typed the command."""
-    print(sentence, file=sys.stderr, flush=True)
+        say(note)
+    return answer.code
 
 
 if __name__ == "__main__":

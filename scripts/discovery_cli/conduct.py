@@ -40,20 +40,14 @@ def conduct(
         Exit: the exit code is not 0.
     """
     from scripts.discovery_cli import output
-    from scripts.terminal.output import ReaderGone, print_json, print_view
+    from scripts.terminal.output import print_answer
 
     try:
         with output.answer_alone_on_stdout(), output.log_shown(log_level):
             answer = work(Workplace())
     except Exception as failure:  # noqa: BLE001 - `_told` lets a defect through.
         raise Exit(code=_told(failure)) from None
-    try:
-        if as_json:
-            print_json(answer.document)
-        else:
-            print_view(view(answer))
-    except ReaderGone:
-        pass
+    print_answer(answer.document, view(answer), as_json=as_json)
     for note in answer.notes:
         output.say(note)
     if answer.code != DONE:

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with _answer_alone_on_stdout():
         findings, has_ended = _examined(options)
     findings = [view.without_what_is_secret(finding) for finding in findings]
-    _show(findings, as_json=options.json)
+    output.print_answer(view.document(findings), view.view(findings), as_json=options.json)
     code = FAILED if any(finding.state == "problem" for finding in findings) else DONE
     if not has_ended and __name__ == "__main__":
         # A client that was left behind may hold the process for minutes.
@@ -133,16 +133,6 @@ def _probes(installation: Installation, options: argparse.Namespace) -> Iterator
         if installation.is_needed(key):
             matter = installation.matter(key)
             yield Probe(matter, partial(look, matter, installation), _PATIENCE.get(key, 1.0))
-
-
-def _show(findings: Sequence[Finding], *, as_json: bool) -> None:
-    try:
-        if as_json:
-            output.print_json(view.document(findings))
-        else:
-            output.print_view(view.view(findings))
-    except output.ReaderGone:
-        pass
 
 
 @contextmanager

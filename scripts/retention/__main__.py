@@ -5,14 +5,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from assets.failures import PermanentFailure
 from resources.home import quintet_home
 from scripts.single_copy import only_copy
-from scripts.terminal.answers import DONE, exit_code
+from scripts.terminal.answers import DONE, carried_out, say
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,18 +29,7 @@ _MEBIBYTE: Final = 1 << 20
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one pass and return its exit code. Wrong usage ends in `SystemExit`, with 2."""
     options = _parser().parse_args(arguments)
-    try:
-        # What libraries print is no answer.
-        with redirect_stdout(sys.stderr):
-            report = _sweep(options)
-    except Exception as failure:
-        code = exit_code(failure)
-        if code is None:
-            raise
-        _say(str(failure))
-        return code
-    _show(report, as_json=options.json)
-    return DONE
+    return carried_out(lambda: _sweep(options), lambda report: _show(report, as_json=options.json))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,7 +83,7 @@ def _sweep(options: argparse.Namespace) -> "Report":
             ),
             now=time.time(),
             in_earnest=options.yes,
-            say=_say,
+            say=say,
         ).carry_out()
 
 
@@ -114,40 +103,33 @@ def _instance_folder(environ: Mapping[str, str], home: Path) -> Path:
     return folder
 
 
-def _show(report: "Report", *, as_json: bool) -> None:
-    from scripts.terminal.output import ReaderGone, print_json, print_view
+def _show(report: "Report", *, as_json: bool) -> int:
+    from scripts.terminal.output import print_answer
 
-    try:
-        if as_json:
-            print_json(report.document())
-        else:
-            print_view(_view(report))
-    except ReaderGone:
-        pass
+    print_answer(report.document(), _view(report), as_json=as_json)
     for note in report.notes:
-        _say(note)
+        say(note)
+    return DONE
 
 
 def _view(report: "Report") -> "Iterator[RenderableType]":
-    from rich.table import Table
+    from scripts.terminal import layout
 
     goes = "would go" if report.is_rehearsal else "gone"
-    table = Table("", "number", "MiB")
-    table.add_row(f"runs: {goes}", f"{report.runs_to_go:,}", "")
-    for reason, count in report.kept.items():
-        table.add_row(f"runs: stay, {reason}", f"{count:,}", "")
-    table.add_row(f"event files of runs deleted otherwise: {goes}", f"{report.event_files:,}", "")
     heaps = {"logs": report.logs, "work folders": report.work, "run folders of dwh": report.dwh}
-    for name, heap in heaps.items():
-        if heap is not None:
-            table.add_row(f"{name}: {goes}", f"{heap.count:,}", f"{heap.size / _MEBIBYTE:,.1f}")
-    yield table
+    rows = [
+        (f"runs: {goes}", report.runs_to_go, None),
+        *((f"runs: stay, {reason}", count, None) for reason, count in report.kept.items()),
+        (f"event files of runs deleted otherwise: {goes}", report.event_files, None),
+        *(
+            (f"{name}: {goes}", heap.count, f"{heap.size / _MEBIBYTE:,.1f}")
+            for name, heap in heaps.items()
+            if heap is not None
+        ),
+    ]
+    yield layout.table(("", "#number", "#MiB"), rows)
     if report.is_rehearsal:
-        yield "Nothing was changed. The same command with --yes removes it."
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
+        yield layout.sentence("Nothing was changed. The same command with --yes removes it.")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 from rich.console import Console, RenderableType
@@ -14,6 +15,15 @@ _UNBOUNDED: Final = 10_000
 
 class ReaderGone(Exception):
     """Whoever read standard output has closed it (`| head`)."""
+
+
+def print_answer(document: Any, view: Iterable[RenderableType], *, as_json: bool) -> None:
+    """Print the document as JSON, or else what people read. That nobody reads it any more is no failure."""
+    with suppress(ReaderGone):
+        if as_json:
+            print_json(document)
+        else:
+            print_view(view)
 
 
 def print_json(document: Any) -> None:
