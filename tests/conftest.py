@@ -40,6 +40,14 @@ settings.register_profile("quintet", deadline=None)
 settings.load_profile("quintet")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name binary values by their parameter, not by their bytes: gzip's hold the second they were made in.
+
+    Workers must collect the same names; two that began on either side of a second did not, and no test ran.
+    """
+    return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
 @pytest.fixture(autouse=True)
 def isolated_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the test its own QUINTET_HOME (not made yet) and DAGSTER_HOME; return the former.

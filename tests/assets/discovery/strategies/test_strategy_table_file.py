@@ -61,11 +61,11 @@ FILES = {
     "a.jsonl": JSONL.encode(),
     "a.ndjson": JSONL.replace("\n", "\r\n\n").encode(),
     "a.json": json.dumps(ROWS, indent=1).encode(),
-    "a.csv.gz": gzip.compress(CSV.encode()),
+    "a.csv.gz": gzip.compress(CSV.encode(), mtime=0),
     "a.jsonl.zst": zstandard.compress(JSONL.encode()),
-    "A.CSV.GZ": gzip.compress(CSV.encode()),
+    "A.CSV.GZ": gzip.compress(CSV.encode(), mtime=0),
     "a.parquet": parquet(ROWS, row_group_size=2),
-    "a.parquet.gz": gzip.compress(parquet(ROWS)),
+    "a.parquet.gz": gzip.compress(parquet(ROWS), mtime=0),
     "a.arrow": arrow(ROWS),
     "stream.arrow": arrow(ROWS, stream=True),
     "a.feather": arrow(ROWS),
@@ -169,7 +169,7 @@ def test_lines_that_are_no_json_are_rejected(tmp_path):
         ("a.json", b'{"id": 1}', ["a.json", "no JSON array"]),
         ("a.json", b'[{"id": 1}, {"id": 2', ["after 1 elements"]),
         ("a.json", b'[{"id": 1}] x', ["after the end"]),
-        ("a.csv.gz", gzip.compress(CSV.encode())[:-9], ["a.csv.gz", "cut|runcated"]),
+        ("a.csv.gz", gzip.compress(CSV.encode(), mtime=0)[:-9], ["a.csv.gz", "cut|runcated"]),
         ("a.csv.zst", zstandard.compress(CSV.encode() * 9)[:-9], ["a.csv.zst", "cut|runcated"]),
         ("a.csv.gz", b"plain text", ["a.csv.gz", "header"]),
         ("a.txt", b"x", ["a.txt", "format:"]),
@@ -215,7 +215,7 @@ def test_a_file_that_only_grew_is_read_from_the_stored_row(tmp_path):
 
 
 def test_a_gzip_that_grew_by_a_member_is_read_from_the_stored_row(tmp_path):
-    path = written(tmp_path / "a.csv.gz", gzip.compress(CSV.encode()))
+    path = written(tmp_path / "a.csv.gz", gzip.compress(CSV.encode(), mtime=0))
     source = table(path)
     source.read()
     with path.open("ab") as file:
