@@ -17,18 +17,21 @@ ROOT = Path(__file__).resolve().parents[1]
 SHIPPED_SETTINGS = (ZipPath(ROOT) if ROOT.is_file() else ROOT) / "deploy" / "dagster.yaml"
 
 
+def dagster_home(environ: Mapping[str, str], home: Path) -> Path:
+    """The folder of the Dagster instance: `DAGSTER_HOME`, else `dagster` in this home of Quintet; absolute.
+
+    Blank counts as unset. Nothing is made.
+    """
+    return Path(environ.get("DAGSTER_HOME", "").strip() or home / "dagster").expanduser().absolute()
+
+
 def prepare_dagster_home(environ: Mapping[str, str]) -> Path:
     """Create the folder of the Dagster instance where it is missing, and return it as an absolute path.
 
-    The folder is `DAGSTER_HOME`, else `dagster` in Quintet's home; blank counts as unset. It gets the
-    shipped `dagster.yaml` unless it has one: settings that somebody made are left alone. The caller hands
-    the path to Dagster as `DAGSTER_HOME`, which Dagster wants absolute and existing.
+    It gets the shipped `dagster.yaml` unless it has one: settings that somebody made are left alone. The
+    caller hands the path to Dagster as `DAGSTER_HOME`, which Dagster wants absolute and existing.
     """
-    home = (
-        Path(environ.get("DAGSTER_HOME", "").strip() or quintet_home(environ) / "dagster")
-        .expanduser()
-        .absolute()
-    )
+    home = dagster_home(environ, quintet_home(environ))
     home.mkdir(parents=True, exist_ok=True)
     settings = home / "dagster.yaml"
     if not settings.exists():

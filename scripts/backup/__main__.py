@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from resources.home import quintet_home
+from scripts.dagster_home import dagster_home
 from scripts.terminal.answers import DONE, carried_out, say
 
 if TYPE_CHECKING:
@@ -60,9 +61,8 @@ def _carry_out(options: argparse.Namespace) -> "Manifest":
         from scripts.backup.creation import create
 
         home = quintet_home(os.environ)
-        named = os.environ.get("DAGSTER_HOME", "").strip()
-        dagster_home = Path(named).expanduser().absolute() if named else home / "dagster"
-        return create(home, dagster_home, options.target, os.environ, wait_s=options.wait, say=say)
+        instance = dagster_home(os.environ, home)
+        return create(home, instance, options.target, os.environ, wait_s=options.wait, say=say)
     from scripts.backup.restoring import restore, verify
 
     if options.command == "verify":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resources.home import quintet_home
-from scripts.dagster_home import named_dagster_home
+from scripts.dagster_home import dagster_home, named_dagster_home
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -24,8 +24,7 @@ def dagster_instance(environment: Mapping[str, str]) -> "Iterator[DagsterInstanc
 
     One that does not answer is none either, with a warning: discovery goes on without Dagster.
     """
-    named = environment.get("DAGSTER_HOME", "").strip()
-    home = Path(named).expanduser().absolute() if named else quintet_home(environment) / "dagster"
+    home = dagster_home(environment, quintet_home(environment))
     if not (home / "dagster.yaml").is_file():
         yield None
         return

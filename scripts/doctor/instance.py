@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from scripts.dagster_home import named_dagster_home
+from scripts.dagster_home import dagster_home, named_dagster_home
 from scripts.doctor.findings import Finding, ok, problem, sentence_of, warning
 from scripts.doctor.installation import Installation
 from scripts.doctor.machine import folder
@@ -23,9 +23,8 @@ _SILENT_SECONDS: Final = 120.0
 
 def instance(installation: Installation) -> Iterator[Finding]:
     """The folder, the file in it, its storage and the daemon; nothing is made where there is none."""
-    named = installation.setting("DAGSTER_HOME")
-    home = Path(named or installation.home / "dagster").expanduser().absolute()
-    if named is None:
+    home = dagster_home(installation.environ, installation.home)
+    if installation.setting("DAGSTER_HOME") is None:
         found = f"it is not set: our command lines take {home}, and Dagster's own forget what they did"
         yield warning("DAGSTER_HOME", found, f"export DAGSTER_HOME={home}")
     yield from folder("DAGSTER_HOME", home, absent=warning)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from assets.failures import PermanentFailure
 from resources.home import quintet_home
+from scripts.dagster_home import dagster_home
 from scripts.single_copy import only_copy
 from scripts.terminal.answers import DONE, carried_out, say
 
@@ -65,16 +66,16 @@ def _days(text: str) -> float:
 
 def _sweep(options: argparse.Namespace) -> "Report":
     home = quintet_home(os.environ)
-    dagster_home = _instance_folder(os.environ, home)
-    os.environ["DAGSTER_HOME"] = str(dagster_home)
+    folder = _instance_folder(os.environ, home)
+    os.environ["DAGSTER_HOME"] = str(folder)
     from dagster import DagsterInstance
 
     from scripts.retention.sweep import Ages, Sweep
 
     with ExitStack() as stack:
         if options.yes:
-            stack.enter_context(only_copy(dagster_home / ".retention.lock", "Retention"))
-        instance = stack.enter_context(DagsterInstance.from_config(str(dagster_home)))
+            stack.enter_context(only_copy(folder / ".retention.lock", "Retention"))
+        instance = stack.enter_context(DagsterInstance.from_config(str(folder)))
         return Sweep(
             instance=instance,
             home=home,
@@ -93,8 +94,7 @@ def _instance_folder(environ: Mapping[str, str], home: Path) -> Path:
     Raises:
         PermanentFailure: there is none; Dagster would make one, and every log would belong to nobody.
     """
-    named = environ.get("DAGSTER_HOME", "").strip()
-    folder = Path(named or home / "dagster").expanduser().absolute()
+    folder = dagster_home(environ, home)
     if not (folder / "dagster.yaml").is_file():
         raise PermanentFailure(
             f"{folder} is no Dagster instance: it has no dagster.yaml. Set DAGSTER_HOME to the folder of the "
