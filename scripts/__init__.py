@@ -10,7 +10,7 @@
 - `terminal/`: how the command lines of several pipelines answer; `single_copy`: one process of a kind at a
   time; `process_groups`: a command ended with all that comes from it; `whole_file`: no half of a file
 - `dev`: the web UI and the daemon on this machine; `dagster_home`: where its Dagster instance lives;
-  `web_address`: where its web UI is
+  `web_address`: where its web UI is; `web_server`: what one answers
 - `demo`: the pipelines from one end to the other on sample data, each in a module of `demos/`
 - `doctor/`: what of a deployment is configured, reachable and writable; `retention/`: what of the
   history and of ended runs' files may go; `backup/`: the home as an archive, and back

@@ -19,16 +19,14 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-import httpx
 from playwright.sync_api import Browser, Error, Locator, Response, expect, sync_playwright
 
 from scripts.dagster_home import ROOT
 from scripts.dev import LOOPBACK, any_free_port
+from scripts.web_server import LOADED, PATIENCE_S, ask, shown_locations
 
 SIZE: Final = (1280, 800)
 INSTALL: Final = "Chromium is not installed: apt-get install chromium"
-PATIENCE_S: Final = 120.0
-"""For pages, and for the server to start; both take seconds on an idle machine."""
 RUN_PATIENCE_S: Final = 900.0
 
 T = TypeVar("T")
@@ -42,8 +40,6 @@ _CHROMIUM_FLAGS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
-_LOCATIONS: Final = """{ workspaceOrError { ... on Workspace { locationEntries {
-    locationOrLoadError { __typename ... on PythonError { message } } } } } }"""
 _RUN: Final = """query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"""
 _BACKFILL: Final = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
     ... on PartitionBackfill { status } } }"""
@@ -96,7 +92,11 @@ def served(home: Path) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.wait(PATIENCE_S)
+        try:
+            process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextmanager
@@ -110,21 +110,10 @@ def _explained(log: Path) -> Iterator[None]:
 def _is_loaded(process: subprocess.Popen[bytes], address: str) -> bool:
     if process.poll() is not None:
         raise UIFailed(f"`make dev` ended with {process.returncode}.")
-    with suppress(httpx.TransportError):
-        entries = ask(address, _LOCATIONS)["workspaceOrError"]["locationEntries"]
-        shown = [entry["locationOrLoadError"] for entry in entries]
-        if any("CodeUnreachable" not in (one or {}).get("message", "CodeUnreachable") for one in shown):
-            raise UIFailed(f"The code location does not load: {shown}")
-        return bool(shown) and all(one and one["__typename"] == "RepositoryLocation" for one in shown)
-    return False
-
-
-def ask(address: str, query: str, **variables: Any) -> dict[str, Any]:
-    """What the server answers to a GraphQL query."""
-    answer = httpx.post(
-        f"{address}/graphql", json={"query": query, "variables": variables}, timeout=PATIENCE_S
-    )
-    return answer.raise_for_status().json()["data"]
+    shown = shown_locations(address)
+    if shown and {*shown.values()} != {LOADED}:
+        raise UIFailed(f"The code location does not load: {shown}")
+    return shown is not None
 
 
 def wait_until(condition: Callable[[], T | None], what: str, patience_s: float = RUN_PATIENCE_S) -> T:

@@ -40,10 +40,9 @@ def _noted(home: Path) -> tuple[str, ...]:
 def _knows(address: str, run_id: str) -> bool:
     import httpx
 
-    question = {"query": _KNOWS_RUN, "variables": {"run": run_id}}
+    from scripts.web_server import ask
+
     try:
-        # A proxy of the environment has nothing to do with this machine.
-        answer = httpx.post(f"{address}/graphql", json=question, timeout=5, trust_env=False).json()
-        return answer["data"]["runOrError"]["__typename"] == "Run"
+        return ask(address, _KNOWS_RUN, timeout_s=5, run=run_id)["runOrError"]["__typename"] == "Run"
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError):
         return False

@@ -11,23 +11,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import httpx
 import psutil
 
 from scripts.benchmarks.lines import BenchmarkFailed
 from scripts.benchmarks.processes import started
 from scripts.dev import LOOPBACK, any_free_port
+from scripts.web_server import LOADED, shown_locations
 
 _STARTING_SECONDS: Final = 300
 _SETTLING_SECONDS: Final = 120
 _BETWEEN_LOOKS: Final = 2.0
 _STEADY_SHARE: Final = 0.005
-_QUERY: Final = (
-    "{ workspaceOrError { ... on Workspace { locationEntries { loadStatus "
-    "locationOrLoadError { __typename ... on PythonError { message causes { message } } } } } } }"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +59,13 @@ def idle_memory(command: Sequence[str], environ: Mapping[str, str], log: Path, l
 def _wait_until_loaded(process: subprocess.Popen[str], port: int, log: Path) -> None:
     deadline = time.monotonic() + _STARTING_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        with suppress(httpx.HTTPError, ValueError):
-            answer = httpx.post(f"http://{LOOPBACK}:{port}/graphql", json={"query": _QUERY}, timeout=10)
-            entries = answer.json()["data"]["workspaceOrError"]["locationEntries"]
-            if entries and all(entry["loadStatus"] == "LOADED" for entry in entries):
-                _require_locations(entries)
-                return
+        if shown := shown_locations(f"http://{LOOPBACK}:{port}"):
+            if wrong := {*shown.values()} - {LOADED}:
+                raise BenchmarkFailed(f"the location does not load: {wrong.pop()}")
+            return
         time.sleep(_BETWEEN_LOOKS / 10)
     print(log.read_text(errors="replace"), file=sys.stderr)
     raise BenchmarkFailed(f"{log.stem}: Dagster did not load its location; what it said is above")
-
-
-def _require_locations(entries: Sequence[Mapping[str, Any]]) -> None:
-    for entry in entries:
-        found = entry["locationOrLoadError"]
-        if found["__typename"] != "RepositoryLocation":
-            # The outermost error says only that there was one.
-            messages = [error["message"].strip() for error in (found, *found.get("causes", ()))]
-            raise BenchmarkFailed(f"the location does not load: {messages[-1]}")
 
 
 def _settled(root: psutil.Process, looks: int) -> Counter[str]:

@@ -21,7 +21,8 @@ import yaml
 
 from scripts.dagster_home import ROOT
 from scripts.dev import any_free_port
-from tests.deploy.served_location import PATIENCE, awaited, ended_run, shown_locations
+from scripts.web_server import shown_locations
+from tests.deploy.served_location import PATIENCE, awaited, ended_run
 from tests.postgres_server import postgres_server
 
 CONTAINER = ROOT / "deploy" / "container"
@@ -420,9 +421,9 @@ def test_the_services_start_in_their_order_and_a_run_that_the_web_ui_launches_su
         assert awaited(lambda: is_healthy("code"))
         for name in ("daemon", "webserver"):
             processes[name] = start(SERVICES[name]["command"])
-        port = int(translated(SERVICES["webserver"]["command"])[-1])
-        assert shown_locations(port) == {"quintet": "RepositoryLocation"}
-        assert ended_run(port, "quintet", "discovery_dumb_money_live_discover") == "SUCCESS"
+        address = f"http://127.0.0.1:{translated(SERVICES['webserver']['command'])[-1]}"
+        assert awaited(lambda: shown_locations(address)) == {"quintet": "RepositoryLocation"}
+        assert ended_run(address, "quintet", "discovery_dumb_money_live_discover") == "SUCCESS"
         assert all(awaited(lambda name=name: is_healthy(name)) for name in processes)
         assert {name: process.poll() for name, process in processes.items()} == dict.fromkeys(processes)
         processes["webserver"].kill()

@@ -5,20 +5,18 @@ import shlex
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
+from scripts.web_server import shown_locations
+from tests.deploy.served_location import awaited
+
 ROOT = Path(__file__).parents[2]
 SERVICES = ROOT / "deploy" / "systemd"
-LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries {
-    name locationOrLoadError { __typename ... on PythonError { message } }
-} } } }"""
 PATIENCE = 60.0
 
 pytestmark = pytest.mark.services
@@ -53,24 +51,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
             process.wait()
 
 
-def shown_locations(port: int, output: Path) -> dict[str, str]:
-    """What the web UI shows of each code location, once it answers and has reached the code servers."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        with suppress(httpx.TransportError):
-            answer = httpx.post(
-                f"http://127.0.0.1:{port}/graphql", json={"query": LOCATIONS}, timeout=PATIENCE
-            )
-            entries = answer.json()["data"]["workspaceOrError"]["locationEntries"]
-            shown = {entry["name"]: entry["locationOrLoadError"] for entry in entries}
-            if shown and not any(is_awaited(location) for location in shown.values()):
-                return {name: it.get("message", it["__typename"]) for name, it in shown.items()}
-        time.sleep(0.2)
-    raise TimeoutError(f"No location was shown within {PATIENCE} s:\n{output.read_text()}")
-
-
-def is_awaited(location: dict[str, str] | None) -> bool:
-    return location is None or "CodeUnreachable" in location.get("message", "")
+def awaited_locations(port: str | int, output: Path) -> dict[str, str]:
+    """What the web UI shows of each code location, once it shows all."""
+    try:
+        return awaited(lambda: shown_locations(f"http://127.0.0.1:{port}"))
+    except TimeoutError as error:
+        raise TimeoutError(output.read_text()) from error
 
 
 def test_make_dev_serves_the_location_and_leaves_nothing_behind(start, free_ports, tmp_path, monkeypatch):
@@ -78,7 +64,7 @@ def test_make_dev_serves_the_location_and_leaves_nothing_behind(start, free_port
     # Shells start their background jobs with SIGINT ignored, which `dagster dev` takes over for SIGTERM too.
     dev = [sys.executable, "-m", "scripts.dev", "--port", str(free_ports[0])]
     process = start(["env", "--ignore-signal=INT", *dev])
-    assert shown_locations(free_ports[0], tmp_path / "output") == {"quintet": "RepositoryLocation"}
+    assert awaited_locations(free_ports[0], tmp_path / "output") == {"quintet": "RepositoryLocation"}
     assert httpx.get(f"http://127.0.0.1:{free_ports[0]}/", timeout=PATIENCE).status_code == httpx.codes.OK
     assert (Path(os.environ["QUINTET_HOME"]) / "dagster" / "dagster.yaml").is_file()
     introduction = (tmp_path / "output").read_text()
@@ -114,7 +100,7 @@ def test_the_service_files_start_a_code_server_a_daemon_and_a_web_ui_that_belong
             assert start(command).wait(PATIENCE) == 0
         (command,) = commands(unit, "ExecStart", here)
         processes[service] = start(command)
-    assert shown_locations(int(web_port), tmp_path / "output") == {"quintet": "RepositoryLocation"}
+    assert awaited_locations(web_port, tmp_path / "output") == {"quintet": "RepositoryLocation"}
     assert {name: process.poll() for name, process in processes.items()} == dict.fromkeys(processes)
     for process in reversed(processes.values()):
         process.terminate()

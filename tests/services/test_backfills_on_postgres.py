@@ -29,6 +29,7 @@ from assets.market.months import BUCKET, raw_key
 from resources.deployments import resources_for
 from resources.object_store import ObjectStore
 from scripts.sample_data.aim import write_inputs
+from scripts.web_server import LOADED, ask, shown_locations
 from tests.assets.aim.aim_roots import SCALE
 from tests.market_samples import tiny_file
 from tests.postgres_server import postgres_server
@@ -124,10 +125,9 @@ class Installation:
     output: Path
     start: Callable[..., None]
 
-    def query(self, text: str, **variables: object) -> dict[str, Any]:
+    def query(self, text: str, **variables: Any) -> dict[str, Any]:
         """The one answer to a question or an order, which has to be understood."""
-        answer = httpx.post(f"{self.web}/graphql", json={"query": text, "variables": variables}, timeout=60)
-        (found,) = answer.json()["data"].values()
+        (found,) = ask(self.web, text, **variables).values()
         assert "message" not in found, found["message"]
         return found
 
@@ -196,14 +196,6 @@ def free_ports() -> tuple[str, str]:
         return str(first.getsockname()[1]), str(second.getsockname()[1])
 
 
-def is_loaded(site: Installation) -> bool:
-    query = (
-        "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
-    )
-    (entry,) = site.query(query)["locationEntries"]
-    return (entry["locationOrLoadError"] or {}).get("__typename") == "RepositoryLocation"
-
-
 def runs_of(instance: dg.DagsterInstance, backfill: str) -> Sequence[dg.RunRecord]:
     return instance.get_run_records(dg.RunsFilter(tags={"dagster/backfill": backfill}))
 
@@ -238,7 +230,9 @@ def test_backfills_at_once_end_whole_within_the_limits_of_queue_and_database(dat
     tables = list(MARKET_KEYS.values())
 
     with installation(tmp_path) as site:
-        site.waits_for("the web server shows the location", lambda: is_loaded(site))
+        site.waits_for(
+            "the web server shows the location", lambda: shown_locations(site.web) == {"quintet": LOADED}
+        )
         backfills = [
             site.launch(FEEDS, DATES, **EXCLUSIVE),
             site.launch(tables, RANGE),
