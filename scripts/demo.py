@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             guide = Guide(wanted)
             _show(_results(guide), guide.elapsed)
     except (AnotherCopy, DemoFailed) as failure:
-        console.print(f"[red]{failure}[/red]")
+        console.print(failure, style="red", markup=False, highlight=False)
         return 1
     except KeyboardInterrupt:
         console.print("\nInterrupted. Run it again at any time: nothing has to be cleared away.")

@@ -1,10 +1,11 @@
 """`python -m scripts.screenshots`: the pictures of the web UI in `docs/images`, taken anew on sample inputs.
 
-Exit codes: 0 done, 1 a picture could not be taken, 2 wrong usage.
+Exit codes: 0 done, 1 a picture could not be taken, 2 wrong usage, 130 interrupted.
 """
 
 import argparse
 import io
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -54,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Error, UIFailed, ui_samples.SampleFailed, AssertionError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
@@ -157,4 +160,6 @@ def save(name: str, screenshot: bytes) -> None:
 
 
 if __name__ == "__main__":
+    # Whoever ends it with SIGTERM ends the web UI and the browser as well.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())
