@@ -7,7 +7,7 @@
 - `targets`: what the table has a row for, and the targets
 - `lines`: what a part measured; `outcomes`: what came of a part, as tables and as JSON
 - `suites`: the command line that all have in common; `processes`: what they start
-- `machine`: what they ran on
+- `kept_inputs`: inputs that a person keeps from one call to the next; `machine`: what they ran on
 
 They are programs, not tests: machines are shared and noisy, so a slow result fails nothing; a wrong one does.
 """

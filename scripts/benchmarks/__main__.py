@@ -48,13 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="make bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument(
         "--only", choices=PROGRAMS, action="append", help="a pipeline, repeatable (default: all)"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="sizes that take minutes together; no target is judged"
+        "--quick", action="store_true", help="small sizes, minutes together; a target is for the full size"
     )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="write the table there, not to standard output"

@@ -14,7 +14,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import ClassVar, Final
 
-from scripts.benchmarks.lines import BenchmarkFailed, Part
+from scripts.benchmarks.kept_inputs import made_once
+from scripts.benchmarks.lines import Part
 from scripts.benchmarks.processes import output_of
 from scripts.benchmarks.suites import Suite
 from scripts.sample_data.aim_shop import RUN_DATE, SCALES, Scale
@@ -83,7 +84,8 @@ class AimSuite(Suite):
         if "sql" not in parts:
             scale = replace(scale, events=0)
             parts = [*(["scores"] if _NEED_SCORES & {*parts} else []), *parts]
-        _generate(root, scale)
+        if not made_once(root, json.dumps(asdict(scale)), lambda: _generate(root, scale), "--keep"):
+            print(f"Using the inputs in {root} again")
         return parts
 
     def measure(self, part: str, root: Path, options: argparse.Namespace) -> Part:
@@ -109,16 +111,7 @@ def _scale_of(options: argparse.Namespace) -> Scale:
 
 
 def _generate(root: Path, scale: Scale) -> None:
-    """Write the inputs, unless a kept folder has those of this scale."""
-    mark, wanted = root / "scale.json", json.dumps(asdict(scale))
-    if mark.exists() and mark.read_text() == wanted:
-        print(f"Using the inputs in {root} again")
-        return
-    if not mark.exists() and any(root.iterdir()):
-        raise BenchmarkFailed(
-            f"{root} holds files that this benchmark did not write; give --keep another folder"
-        )
-    mark.write_text("")
+    """Write the inputs."""
     numbers = {**asdict(scale), "cams": round(scale.cams * _SPARE_CAMS)}
     flags = [text for name, number in numbers.items() for text in (f"--{name}", str(number))]
     print(
@@ -127,7 +120,6 @@ def _generate(root: Path, scale: Scale) -> None:
     )
     command = [sys.executable, "-m", "scripts.sample_data", "aim", "--date", str(RUN_DATE)]
     output_of([*command, "--out", str(root), *flags], "sample_data")
-    mark.write_text(wanted)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,6 @@ from scripts.beam_runs import BeamRuns, only_settings
 from scripts.benchmarks.lines import BenchmarkFailed, Line, Part, Stopwatch
 from scripts.sample_data.beams import SampleCase, write_case
 
-PROTONS: Final = 100_000
-"""Per beam."""
-
 _RUNS: Final = 5
 
 

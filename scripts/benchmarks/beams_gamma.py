@@ -13,12 +13,10 @@ from assets.beams.plan_range import PlanRangeRow
 from assets.beams.planned_elements import PlannedElements, planned_elements
 from assets.beams.ptn import decoded
 from assets.beams.spot_maps import MapForm, SpotMap
+from scripts.benchmarks.beams_logs import LAYER_SAMPLES
 from scripts.benchmarks.lines import BenchmarkFailed, Line, Part, Stopwatch
 from scripts.sample_data.beams_fields import PlannedLayer, Reals
 from scripts.sample_data.beams_logs import as_bytes, layer_log
-
-LAYER_SAMPLES = 70_000
-"""A layer of 4.2 s at 0.06 ms."""
 
 _CONSTANTS = machine(2).blocks[0].constants
 _COUNTS_PER_SAMPLE = 250

@@ -23,7 +23,6 @@ from scripts.benchmarks.discovery_jobs import JOB, SOURCE, job_of, registry, wri
 from scripts.benchmarks.lines import BenchmarkFailed, Line, Part, Stopwatch, peak_bytes
 
 STAGES: Final = ("fetch", "extract", "transcribe", "score")
-UPSERTED: Final = 10_000
 
 
 def measure_upserts(root: Path, rows: int) -> Part:

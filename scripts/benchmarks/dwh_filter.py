@@ -24,6 +24,7 @@ from scripts.benchmarks.dwh_side import PREDECESSOR
 from scripts.benchmarks.lines import BenchmarkFailed, Line, Part
 from scripts.benchmarks.processes import Ended, environment, run
 from scripts.benchmarks.suites import Suite
+from scripts.terminal.answers import say
 
 ENGINES: Final = ("sail", "jvm")
 
@@ -118,7 +119,7 @@ class _Side:
     @property
     def peak_mb(self) -> float:
         """Peak memory."""
-        return self.ended.peak_bytes / 2**20
+        return self.ended.peak_bytes / 1e6
 
 
 def engine_environment(home: Path, **more: str) -> dict[str, str]:
@@ -126,11 +127,6 @@ def engine_environment(home: Path, **more: str) -> dict[str, str]:
     spill = home / "spill"
     spill.mkdir(parents=True, exist_ok=True)
     return environment(SPARK_LOCAL_DIRS=str(spill), SPARK_LOCAL_IP="127.0.0.1", **more)
-
-
-def say(text: str) -> None:
-    """Tell people how far it is."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def _compared(home: Path, inputs: Inputs, sides: Sequence[str]) -> Part:

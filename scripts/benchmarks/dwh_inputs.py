@@ -22,7 +22,7 @@ from assets.dwh.intervals import Interval
 from assets.dwh.paths import FilteredImages, Location, TransformedImages
 from assets.dwh.transform_manifests import TransformManifest, TransformOutput
 from resources.object_store import LocalObjectStore, ObjectStore
-from scripts.benchmarks.lines import BenchmarkFailed
+from scripts.benchmarks.kept_inputs import made_once
 
 DAY: Final = date(2025, 1, 15)
 TIMEZONE: Final = "America/Los_Angeles"
@@ -34,7 +34,6 @@ _ROWS_PER_FILE: Final = 262_000
 _KEY_SHARE: Final = 0.6
 _REDELIVERED_SHARE: Final = 0.01
 _NULL_KEY_EVERY: Final = 100
-_MARK: Final = "inputs.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +81,14 @@ def write_inputs(home: Path, inputs: Inputs) -> bool:
     Raises:
         BenchmarkFailed: the folder holds files of something else.
     """
-    mark, wanted = home / _MARK, json.dumps(asdict(inputs))
-    home.mkdir(parents=True, exist_ok=True)
-    if mark.exists() and mark.read_text() == wanted:
-        return False
-    if not mark.exists() and any(home.iterdir()):
-        raise BenchmarkFailed(
-            f"{home} holds files that this benchmark did not write; give --home another folder"
-        )
-    mark.write_text("")
-    shutil.rmtree(home / "storage", ignore_errors=True)
-    store = store_of(home)
-    for output in range(inputs.outputs):
-        _write_output(store, inputs, output)
-    mark.write_text(wanted)
-    return True
+
+    def make() -> None:
+        shutil.rmtree(home / "storage", ignore_errors=True)
+        store = store_of(home)
+        for output in range(inputs.outputs):
+            _write_output(store, inputs, output)
+
+    return made_once(home, json.dumps(asdict(inputs)), make, "--home")
 
 
 def remove_outputs(home: Path) -> None:

@@ -4,7 +4,6 @@ Not here: the inputs (`dwh_inputs`), what it is compared with (`dwh_predecessor`
 """
 
 import json
-import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from assets.dwh.stages.workplace import Workplace
 from resources.spark import Spark
 from resources.warehouse import DuckDBWarehouse
 from scripts.benchmarks.dwh_inputs import BASE, DAY, FILTERED, TIMEZONE, TRANSFORMED, store_of
+from scripts.terminal.answers import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ def job_arguments(*, latest_copy: bool = False) -> dict[str, Any]:
     return {"filter_images_job": json.dumps(config), "has_spark": "true", **day}
 
 
-def run_ours(home: Path, engine: str, remote: str | None = None) -> Run:
+def run_ours(home: Path, engine: str) -> Run:
     """Deduplicate the day with the real job, `latest/` included, and return what it says of itself."""
-    spark = Spark(engine=engine, remote=remote, work_folder=str(home / "work"))
+    spark = Spark(engine=engine, work_folder=str(home / "work"))
     warehouse = DuckDBWarehouse(path=str(home / "warehouse.duckdb"))
-    workplace = Workplace(store_of(home), spark, warehouse, log=_say)
+    workplace = Workplace(store_of(home), spark, warehouse, log=say)
     started = time.perf_counter()
     report = run_job(REGISTRY["filter_images"], workplace, job_arguments(latest_copy=True))
     return run_of(home, report.metrics, time.perf_counter() - started)
@@ -80,7 +80,3 @@ def output_folder(home: Path) -> Path:
         raise ValueError(f"{pointer.key} names no output")
     place = Location.parse(output.path)
     return home / "storage" / place.bucket / place.key
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

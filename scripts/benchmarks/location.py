@@ -145,7 +145,7 @@ def _own_environment(home: Path) -> dict[str, str]:
 
 def _loaded(root: Path, project: Path) -> dict[str, Line]:
     """One load in a fresh interpreter."""
-    command = [sys.executable, str(_PROBE), str(project)]
+    command = [sys.executable, "-P", str(_PROBE), str(project)]
     ended = run(command, environment(QUINTET_HOME=str(root / "home")), root / "load.log")
     took: dict[str, list[float]] = json.loads(ended.output)
     (dagster, dagster_cpu), (location, location_cpu) = took["dagster"], took["location"]

@@ -172,11 +172,13 @@ def _target(target: Target) -> str:
 
 
 def _verdict(target: Target, line: Line, outcome: Outcome) -> str:
-    is_met = target.is_met(line)
-    if is_met is None:
+    if not _target(target):
         return ""
     if not outcome.is_full_size:
         return "not full size"
+    is_met = target.is_met(line)
+    if is_met is None:
+        return "no baseline"
     if is_met:
         return "met"
     return "met in CPU time" if outcome.is_shared and _is_met_in_cpu_time(target, line) else "missed"

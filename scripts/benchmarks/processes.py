@@ -69,10 +69,10 @@ def started(
                 process.wait()
 
 
-def output_of(command: Sequence[str], name: str, **settings: str) -> str:
-    """What a command prints, in an environment without settings but these. Raises as `run` does."""
+def output_of(command: Sequence[str], name: str) -> str:
+    """What a command prints, in an environment without settings. Raises as `run` does."""
     with tempfile.TemporaryDirectory(prefix="quintet-bench-") as folder:
-        return run(command, environment(**settings), Path(folder, f"{name}.log")).output
+        return run(command, environment(), Path(folder, f"{name}.log")).output
 
 
 def run(command: Sequence[str], environ: Mapping[str, str], log: Path) -> Ended:

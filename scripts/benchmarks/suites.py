@@ -105,7 +105,11 @@ class Suite(ABC):
 
     def _options(self, given: Sequence[str]) -> argparse.Namespace:
         parser = argparse.ArgumentParser(
-            prog=self.program, description=self.about, formatter_class=argparse.RawDescriptionHelpFormatter
+            prog=self.program,
+            description=self.about,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            # `--quic` would set the flag and leave the sizes: they are chosen before the options are read.
+            allow_abbrev=False,
         )
         parser.add_argument(
             "--only", choices=self.parts, action="append", help="a part, repeatable (default: all)"

@@ -32,14 +32,17 @@ class Target:
         return line.rows / value if self.unit.endswith("/s") else value
 
     def is_met(self, line: Line) -> bool | None:
-        """Whether the line meets the target; `None` without one."""
+        """Whether the line meets the target; `None` without one, or if it has no baseline for its ratio."""
         value = self.shown(line.value, line)
         judged = [
             *([] if self.most is None else [value <= self.most]),
             *([] if self.least is None else [value >= self.least]),
-            *([] if self.times is None else [(line.ratio or 0.0) >= self.times]),
+            *([] if self.times is None or line.ratio is None else [line.ratio >= self.times]),
         ]
-        return all(judged) if judged else None
+        if not all(judged):
+            return False
+        is_whole = self.times is None or line.ratio is not None
+        return True if judged and is_whole else None
 
 
 TARGETS: Final = (
