@@ -28,17 +28,26 @@ def unfinished(target: Path) -> Iterator[Path]:
     folder.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
+        _hold(descriptor, folder, target)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyThere(
-                f"Another process is making {target}; wait for its end, or choose another name."
-            ) from None
-        _empty(folder)
-        yield folder
+            _empty(folder)
+            yield folder
+        finally:
+            # With the lock still held: nobody else has begun to work there.
+            shutil.rmtree(folder, ignore_errors=True)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)
+
+
+def _hold(descriptor: int, folder: Path, target: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Who held it may have removed the folder since it was opened here, and somebody else made it anew.
+        is_held = os.path.samestat(os.fstat(descriptor), folder.stat())
+    except (BlockingIOError, FileNotFoundError):
+        is_held = False
+    if not is_held:
+        raise AlreadyThere(f"Another process is making {target}; wait for its end, or choose another name.")
 
 
 def publish(finished: Path, target: Path) -> None:

@@ -1,5 +1,6 @@
 """What `python -m scripts.backup` refuses, by the name of the file, and what a kill leaves."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import pytest
 
 from scripts.backup.__main__ import main
-from scripts.backup.unfinished import unfinished
+from scripts.backup.unfinished import AlreadyThere, unfinished
 from tests.scripts.backup_homes import files, items, make_home, members, pack
 
 FORMS = pytest.mark.parametrize("name", ["backup.tar.zst", "backup"])
@@ -220,8 +221,22 @@ def test_a_restore_that_is_killed_leaves_no_home_and_the_next_one_makes_it(where
 
 
 def test_two_processes_do_not_make_one_backup(home, tmp_path, capsys):
-    with unfinished(tmp_path / "backup"):
+    with unfinished(tmp_path / "backup") as folder:
+        (folder / "content").write_text("of the first")
         assert main(["create", str(tmp_path / "backup")]) == 2
         assert "Another process" in capsys.readouterr().err
+        assert (folder / "content").read_text() == "of the first"
     assert main(["create", str(tmp_path / "backup")]) == 0
     assert (tmp_path / "backup").is_dir()
+
+
+def test_a_folder_that_its_owner_removed_while_it_was_opened_is_not_worked_in(tmp_path, monkeypatch):
+    lock = fcntl.flock
+
+    def removed_first(descriptor, operation):
+        (tmp_path / ".backup.partial").rmdir()
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", removed_first)
+    with pytest.raises(AlreadyThere, match="Another process"), unfinished(tmp_path / "backup"):
+        pass
