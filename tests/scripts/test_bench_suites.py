@@ -71,6 +71,13 @@ def test_an_option_that_is_given_wins_over_the_quick_size(arguments, coins, is_f
     assert outcome.is_full_size is is_full_size
 
 
+def test_a_flag_that_is_cut_short_is_wrong_usage_and_not_the_full_size(capsys):
+    with pytest.raises(SystemExit) as ended:
+        ShopSuite().main(["--quic"])
+    assert ended.value.code == 2
+    assert "--quic" in capsys.readouterr().err
+
+
 def test_details_are_all_of_standard_output_where_a_program_prints_them(monkeypatch, capsys):
     monkeypatch.setattr(ShopSuite, "prints_details", True)
     assert ShopSuite().main(["--only", "till"]) == 0
