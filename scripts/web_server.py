@@ -31,13 +31,13 @@ def ask(address: str, query: str, timeout_s: float = PATIENCE_S, **variables: An
     return answer.raise_for_status().json()["data"]
 
 
-def shown_locations(address: str) -> dict[str, str] | None:
+def shown_locations(address: str, timeout_s: float = PATIENCE_S) -> dict[str, str] | None:
     """What is shown of each code location: `LOADED`, or the innermost reason why it does not load.
 
     `None` while the server does not answer, or waits for a location.
     """
     with suppress(httpx.TransportError):
-        entries = ask(address, _LOCATIONS)["workspaceOrError"]["locationEntries"]
+        entries = ask(address, _LOCATIONS, timeout_s)["workspaceOrError"]["locationEntries"]
         found = {entry["name"]: entry["locationOrLoadError"] for entry in entries}
         if found and not any(_is_awaited(location) for location in found.values()):
             return {name: _shown(location) for name, location in found.items()}

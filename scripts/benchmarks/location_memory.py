@@ -23,6 +23,7 @@ from scripts.web_server import LOADED, shown_locations
 _STARTING_SECONDS: Final = 300
 _SETTLING_SECONDS: Final = 120
 _BETWEEN_LOOKS: Final = 2.0
+_ANSWER_SECONDS: Final = 10
 _STEADY_SHARE: Final = 0.005
 
 
@@ -59,7 +60,7 @@ def idle_memory(command: Sequence[str], environ: Mapping[str, str], log: Path, l
 def _wait_until_loaded(process: subprocess.Popen[str], port: int, log: Path) -> None:
     deadline = time.monotonic() + _STARTING_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        if shown := shown_locations(f"http://{LOOPBACK}:{port}"):
+        if shown := shown_locations(f"http://{LOOPBACK}:{port}", _ANSWER_SECONDS):
             if wrong := {*shown.values()} - {LOADED}:
                 raise BenchmarkFailed(f"the location does not load: {wrong.pop()}")
             return

@@ -35,11 +35,11 @@ def ended_run(address: str, location: str, job: str) -> str:
     return awaited(look)
 
 
-def awaited(look: Callable[[], T | None]) -> T:
+def awaited(look: Callable[[], T | None], patience: float = PATIENCE) -> T:
     """What a look finds, which is repeated until it finds something."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if (found := look()) is not None:
             return found
         time.sleep(0.2)
-    raise TimeoutError(f"Nothing was found within {PATIENCE:.0f} s.")
+    raise TimeoutError(f"Nothing was found within {patience:.0f} s.")

@@ -54,7 +54,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def awaited_locations(port: str | int, output: Path) -> dict[str, str]:
     """What the web UI shows of each code location, once it shows all."""
     try:
-        return awaited(lambda: shown_locations(f"http://127.0.0.1:{port}"))
+        return awaited(lambda: shown_locations(f"http://127.0.0.1:{port}", PATIENCE), PATIENCE)
     except TimeoutError as error:
         raise TimeoutError(output.read_text()) from error
 

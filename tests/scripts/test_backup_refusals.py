@@ -230,13 +230,20 @@ def test_two_processes_do_not_make_one_backup(home, tmp_path, capsys):
     assert (tmp_path / "backup").is_dir()
 
 
-def test_a_folder_that_its_owner_removed_while_it_was_opened_is_not_worked_in(tmp_path, monkeypatch):
-    lock = fcntl.flock
+@pytest.mark.parametrize("is_made_anew", [False, True])
+def test_a_folder_that_its_owner_removed_while_it_was_opened_is_not_worked_in(
+    is_made_anew, tmp_path, monkeypatch
+):
+    lock, folder = fcntl.flock, tmp_path / ".backup.partial"
 
     def removed_first(descriptor, operation):
-        (tmp_path / ".backup.partial").rmdir()
+        folder.rmdir()
+        if is_made_anew:
+            folder.mkdir()
+            (folder / "content").touch()
         lock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", removed_first)
     with pytest.raises(AlreadyThere, match="Another process"), unfinished(tmp_path / "backup"):
         pass
+    assert (folder / "content").exists() is is_made_anew

@@ -42,6 +42,7 @@ DATES = ["2025-06-10", "2025-06-11"]
 FEEDS = [dg.AssetKey(["aim", "car_sales"]), dg.AssetKey(["aim", "tyre_feed"])]
 EXCLUSIVE = {"quintet/exclusive": "aim"}
 CONNECTIONS = 16
+PATIENCE_FOR_ANSWERS = 60
 """For everything: web server, daemon, code server, and the four runs at work. 8 at once were seen.
 
 They open some 3,000 one after the other: if few of them stayed open, the limit would be reached.
@@ -127,7 +128,7 @@ class Installation:
 
     def query(self, text: str, **variables: Any) -> dict[str, Any]:
         """The one answer to a question or an order, which has to be understood."""
-        (found,) = ask(self.web, text, **variables).values()
+        (found,) = ask(self.web, text, PATIENCE_FOR_ANSWERS, **variables).values()
         assert "message" not in found, found["message"]
         return found
 
@@ -231,7 +232,8 @@ def test_backfills_at_once_end_whole_within_the_limits_of_queue_and_database(dat
 
     with installation(tmp_path) as site:
         site.waits_for(
-            "the web server shows the location", lambda: shown_locations(site.web) == {"quintet": LOADED}
+            "the web server shows the location",
+            lambda: shown_locations(site.web, PATIENCE_FOR_ANSWERS) == {"quintet": LOADED},
         )
         backfills = [
             site.launch(FEEDS, DATES, **EXCLUSIVE),
