@@ -5,7 +5,9 @@ A failure that was foreseen is one sentence on standard error; any other is a de
 
 import logging
 import sqlite3
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from invoke.exceptions import Exit
@@ -43,7 +45,8 @@ def conduct(
     from scripts.terminal.output import print_answer
 
     try:
-        with output.answer_alone_on_stdout(), output.log_shown(log_level):
+        # What handlers print is no answer.
+        with redirect_stdout(sys.stderr), output.log_shown(log_level):
             answer = work(Workplace())
     except Exception as failure:  # noqa: BLE001 - `_told` lets a defect through.
         raise Exit(code=_told(failure)) from None

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from typing import Any, Final
 
 from rich.console import RenderableType
@@ -34,13 +34,6 @@ def print_stream(
         # A line each, so that who reads lines need not wait for the next one.
         write(f"{',' if number else ''}{json.dumps(entry)}\n")
     write("]}\n")
-
-
-@contextmanager
-def answer_alone_on_stdout() -> Iterator[None]:
-    """Send to standard error what handlers print: standard output is for the answer."""
-    with redirect_stdout(sys.stderr):
-        yield
 
 
 @contextmanager
